@@ -1,0 +1,57 @@
+"""A bound: one sympy expression with its conditions, its source and the file that proves it.
+
+The proof imports the expression, the verdict evaluates it, the notebook prints it; nobody types a formula twice.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy
+
+
+class OutOfScope(Exception):
+    """A condition of the bound fails at the given constants; the message names the condition and the constants."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """name: unique.  quantity: what is limited, word for word what the fit measures.  kind: exact = attained, upper or lower = one-sided.
+
+    value: the limit as an expression of named symbols.  requires: relations that must hold.  source: paper and theorem, or "derived".
+    proof: path of the proof file below the root, or "" for a bound taken on trust.
+    """
+
+    name: str
+    quantity: str
+    value: sympy.Expr
+    requires: tuple[sympy.Basic, ...]
+    kind: Literal["exact", "upper", "lower"]
+    source: str
+    proof: str = ""
+
+    @property
+    def digest(self) -> str:
+        """First 12 hex digits of the sha256 of the expression: ties a number to the formula that was proved."""
+        text = sympy.srepr(self.value) + "|" + "|".join(sympy.srepr(r) for r in self.requires)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        found = self.value.free_symbols.union(*(r.free_symbols for r in self.requires))
+        return tuple(sorted(symbol.name for symbol in found))
+
+    def at(self, **constants: float) -> float:
+        """The limit at these constants. Raises ValueError for a missing or unknown constant, OutOfScope where a condition fails."""
+        given, needed = set(constants), set(self.symbols)
+        if given != needed:
+            raise ValueError(
+                f"bound {self.name!r} needs the constants {sorted(needed)}, got {sorted(given)}: "
+                f"missing {sorted(needed - given)}, unknown {sorted(given - needed)}"
+            )
+        by_name = {symbol.name: symbol for e in (self.value, *self.requires) for symbol in e.free_symbols}
+        numbers = {by_name[name]: value for name, value in constants.items()}
+        for relation in self.requires:
+            if not bool(relation.subs(numbers)):
+                raise OutOfScope(f"{self.name} requires {relation}, given {constants}")
+        return float(self.value.subs(numbers))
