@@ -1,0 +1,87 @@
+"""The plan of a training claim: tune both methods with the same budget, then compare them on fresh paired seeds.
+
+Stage 1: every learning rate of the grid x the tuning seeds, for both methods. If the best one lies at an edge of the grid, the grid
+extends itself by one more rate there (the same factor), until the best is inside or `most_extensions` were made.
+Stage 2: the best rate of each method x the fresh seeds; the two methods share each seed, hence data and initial weights.
+Seeds, grid, key and stopping step are fixed in the claim, before the run.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from sandbox.fit import Sample
+from sandbox.ledger.claim import Rows, Setting, Task
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """ours, theirs: settings with a field `lr` (its value is ignored) and grids of learning rates, ascending, at least 3.
+
+    key: the value to minimise, e.g. held-out loss in nats per token.
+    A sample of the comparison holds `ours` and `theirs` (the key), and `ours_K`, `theirs_K` for each other key K in `also`.
+    """
+
+    ours: Setting
+    theirs: Setting
+    our_lrs: tuple[float, ...]
+    their_lrs: tuple[float, ...]
+    tune_seeds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    key: str
+    also: tuple[str, ...] = ()
+    most_extensions: int = 4
+
+    def __post_init__(self):
+        if set(self.tune_seeds) & set(self.seeds):
+            raise ValueError(f"the comparison needs fresh seeds; {sorted(set(self.tune_seeds) & set(self.seeds))} were tuned on")
+        if len(self.our_lrs) != len(self.their_lrs):
+            raise ValueError(f"both sides get the same tuning budget; got {len(self.our_lrs)} and {len(self.their_lrs)} learning rates")
+
+    def missing(self, rows: Rows) -> tuple[Task, ...]:
+        tasks = []
+        for setting, lrs in ((self.ours, self.our_lrs), (self.theirs, self.their_lrs)):
+            best, left = self.best_lr(rows, setting, lrs)
+            tuned = replace(setting, lr=best) if best is not None else None
+            left += [(tuned, s) for s in self.seeds if best is not None and rows(tuned, s) is None]
+            tasks += [Task(s, (seed,)) for s, seed in left]
+        return tuple(tasks)
+
+    def best_lr(self, rows: Rows, setting: Setting, lrs: tuple[float, ...]) -> tuple[float | None, list]:
+        """(best learning rate, []) once it is known, or (None, the (setting, seed) pairs still missing)."""
+        grid = list(lrs)
+        for _ in range(self.most_extensions + 1):
+            left = [(replace(setting, lr=lr), s) for lr in grid for s in self.tune_seeds if rows(replace(setting, lr=lr), s) is None]
+            if left:
+                return None, left
+            losses = [self._mean(rows, replace(setting, lr=lr)) for lr in grid]
+            best = min(range(len(grid)), key=losses.__getitem__)
+            if 0 < best < len(grid) - 1:
+                break
+            at_top = best == len(grid) - 1
+            grid = grid + [round_rate(grid[-1] * grid[-1] / grid[-2])] if at_top else [round_rate(grid[0] * grid[0] / grid[1])] + grid
+        else:
+            grid = grid[:-1] if at_top else grid[1:]  # the last extension was never run
+            losses = [self._mean(rows, replace(setting, lr=lr)) for lr in grid]
+            best = min(range(len(grid)), key=losses.__getitem__)
+        return grid[best], []
+
+    def _mean(self, rows: Rows, setting: Setting) -> float:
+        values = [float(rows(setting, seed).values[self.key]) for seed in self.tune_seeds]
+        return sum(values) / len(values) if all(math.isfinite(v) for v in values) else math.inf
+
+    def samples(self, rows: Rows) -> tuple[tuple[Setting, tuple[Sample, ...]], ...]:
+        ours, theirs = (
+            replace(s, lr=self.best_lr(rows, s, lrs)[0]) for s, lrs in ((self.ours, self.our_lrs), (self.theirs, self.their_lrs))
+        )
+        return ((ours, tuple(self._pair(rows(ours, s), rows(theirs, s), theirs) for s in self.seeds)),)
+
+    def _pair(self, ours: Sample, theirs: Sample, their_setting: Setting) -> Sample:
+        values = {"ours": ours.values[self.key], "theirs": theirs.values[self.key], "their_lr": their_setting.lr}
+        for key in self.also:
+            values |= {f"ours_{key}": ours.values[key], f"theirs_{key}": theirs.values[key]}
+        return Sample(ours.seed, values, ours.code, ours.date)
+
+
+def round_rate(lr: float) -> float:
+    """Three significant digits, so that an extended grid has the same hash on every machine."""
+    return float(f"{lr:.3g}")
