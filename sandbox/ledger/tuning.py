@@ -43,7 +43,7 @@ class Tuned:
             best, left = self.best_lr(rows, setting, lrs)
             tuned = replace(setting, lr=best) if best is not None else None
             left += [(tuned, s) for s in self.seeds if best is not None and rows(tuned, s) is None]
-            tasks += [Task(s, (seed,)) for s, seed in left]
+            tasks += together(left)
         return tuple(tasks)
 
     def best_lr(self, rows: Rows, setting: Setting, lrs: tuple[float, ...]) -> tuple[float | None, list]:
@@ -80,6 +80,14 @@ class Tuned:
         for key in self.also:
             values |= {f"ours_{key}": ours.values[key], f"theirs_{key}": theirs.values[key]}
         return Sample(ours.seed, values, ours.code, ours.date)
+
+
+def together(pairs: list[tuple[Setting, int]]) -> list[Task]:
+    """One task per setting, with all its seeds: the ensemble shell takes them at once."""
+    seeds: dict[Setting, list[int]] = {}
+    for setting, seed in pairs:
+        seeds.setdefault(setting, []).append(seed)
+    return [Task(setting, tuple(some)) for setting, some in seeds.items()]
 
 
 def round_rate(lr: float) -> float:

@@ -1,0 +1,76 @@
+"""What one claim gave: a verdict per setting, and one outcome for the claim."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sandbox.ledger.claim import Claim, Setting
+from sandbox.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Case:
+    setting: Setting
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Result:
+    """origin: measured now (or resumed from the store), recorded (rows of experiments/records/, with date and code), or missing (never run).
+
+    seconds: worker time that the rows cost.
+    """
+
+    claim: Claim
+    cases: tuple[Case, ...]
+    origin: Literal["measured", "recorded", "missing"]
+    date: str = ""
+    code: str = ""
+    seconds: float = 0.0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return combined([case.verdict.outcome for case in self.cases]) if self.cases else None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the run gives what the record says; a claim that was never run contradicts nothing."""
+        return self.outcome is None or self.outcome is self.claim.expected
+
+    @property
+    def telling(self) -> Case | None:
+        """The case that decided the outcome: the first with that outcome."""
+        return next((case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The published keys; numbers are those of the telling case."""
+        verdict = self.telling.verdict if self.telling else None
+        fit = verdict.fit if verdict else None
+        return {
+            "id": self.claim.id,
+            "outcome": self.outcome.name if self.outcome else None,
+            "predicted": self.claim.predicted.name,
+            "found": self.claim.found.outcome.name if self.claim.found else None,
+            "value": fit.value if fit else None,
+            "low": fit.low if fit else None,
+            "high": fit.high if fit else None,
+            "limit": verdict.limit if verdict else None,
+            "seeds": len(fit.samples) if fit else 0,
+            "seconds": round(self.seconds, 2),
+            "origin": self.origin,
+            "date": self.date,
+            "code": self.code,
+            "statement": self.claim.statement,
+            "quantity": self.claim.quantity,
+        }
+
+
+def combined(outcomes: Sequence[Outcome]) -> Outcome:
+    """One violation violates; else one open case leaves it open; else it holds; attained only where every case in scope attains."""
+    inside = [outcome for outcome in outcomes if outcome is not Outcome.OUT_OF_SCOPE]
+    if not inside:
+        return Outcome.OUT_OF_SCOPE
+    for outcome in (Outcome.VIOLATED, Outcome.INCONCLUSIVE, Outcome.HOLDS):
+        if outcome in inside:
+            return outcome
+    return Outcome.ATTAINED

@@ -1,0 +1,134 @@
+"""The ensemble shell: many runs of one problem at once, under torch.func.vmap; each run has its own start, settings
+and seed.
+
+    runs = Runs(params={"x": (n, d) starts}, seeds=range(n), values={"lr": (n,) tensor})
+    recorded = ensemble(loss_and_grads, Adam(lr=0.1), runs, steps=500)
+
+The same rules as in the other shells, and the trajectories of single runs to rounding. Worth it for small problems
+(quadratics), where Python's overhead is the cost; tiny transformers are faster one after the other. Over hundreds of
+steps Adam near a minimum amplifies rounding, so compare trajectories over tens of steps.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.utils._pytree import tree_map
+
+from sandbox.draws import generator
+from sandbox.optimizers.base import Rule, State, advance, as_tensors, due, with_fields
+from sandbox.shells.assignment import assign
+
+Params = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """params: (n_runs, ...) per name.  seeds: one per run, for draws of frames.  values: field of a rule -> (n_runs,).
+
+    A value is put into every rule; structural fields (rank, update_gap, n_blocks, ...) cannot vary within an ensemble.
+    Raises ValueError where the lengths differ.
+    """
+
+    params: Mapping[str, Tensor]
+    seeds: tuple[int, ...]
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(x) for name, x in (*self.params.items(), *self.values.items())}
+        wrong = {name: n for name, n in lengths.items() if n != len(self.seeds)}
+        if wrong:
+            raise ValueError(
+                f"every tensor must be stacked over the {len(self.seeds)} runs (one per seed), got {wrong}; "
+                "expand a shared start or setting along a new first dimension"
+            )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """losses, grad_norms: (n_runs, len(steps)), at the weights before each of `steps`.  params: the last, stacked."""
+
+    steps: tuple[int, ...]
+    losses: Tensor
+    grad_norms: Tensor
+    params: Params
+
+
+def ensemble(
+    loss_and_grads: Callable[[Params, Any], tuple[Tensor, Params]],
+    rules: Rule | Mapping[str, Rule],
+    runs: Runs,
+    *,
+    steps: int,
+    record_every: int = 1,
+    extra: Callable[[int], Any] | None = None,
+) -> Recorded:
+    """`steps` steps of all runs; records every `record_every`-th, from 0.
+
+    loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise), stacked
+    over the runs; without it the second argument is ().
+
+    Raises ValueError where a value is a field that a rule lacks, or where `rules` misses or invents a name.
+    """
+    assigned = assign(runs.params, rules)
+    params = {name: w.detach().clone() for name, w in runs.params.items()}
+    values = {name: x.detach().to(torch.float64) for name, x in runs.values.items()}
+    states = _initial_states(assigned, params, values)
+    losses, norms, recorded = [], [], range(0, steps, record_every)
+    for k in range(steps):
+        draws = _draws(assigned, params, runs.seeds, k)
+        stacked = (params, states, values, draws, extra(k) if extra is not None else ())
+        loss, norm, params, states = vmap(_one_run(loss_and_grads, assigned, k))(*stacked)
+        if k in recorded:
+            losses.append(loss)
+            norms.append(norm)
+    return Recorded(tuple(recorded), _columns(losses), _columns(norms), params)
+
+
+def _one_run(loss_and_grads: Callable, assigned: dict[str, Rule], k: int) -> Callable:
+    def moved(params: Params, states: dict[str, State], values: Params, draws: Params, extra: Any) -> tuple:
+        loss, grads = loss_and_grads(params, extra)
+        norm = sum(g.square().sum() for g in grads.values()).sqrt()
+        new_params, new_states = {}, {}
+        for name, w in params.items():
+            rule = with_fields(assigned[name], **values)
+            delta, state = advance(rule, grads[name], states[name], w, k, draws.get(name))
+            new_params[name] = (w + delta).to(w.dtype)
+            new_states[name] = tree_map(_like, as_tensors(state), states[name])
+        return loss, norm, new_params, new_states
+
+    return moved
+
+
+def _like(new: Tensor, old: Tensor) -> Tensor:
+    return new.to(device=old.device, dtype=old.dtype)
+
+
+def _initial_states(assigned: dict[str, Rule], params: Params, values: Params) -> dict[str, State]:
+    """Contiguous, because what does not depend on the run comes out of vmap as one number seen n times."""
+
+    def one(params: Params, values: Params) -> dict[str, State]:
+        return {name: as_tensors(with_fields(assigned[name], **values).init(w)) for name, w in params.items()}
+
+    return {
+        name: tree_map(lambda leaf, w=params[name]: leaf.contiguous().to(w.device), state)
+        for name, state in vmap(one)(params, values).items()
+    }
+
+
+def _draws(assigned: dict[str, Rule], params: Params, seeds: tuple[int, ...], k: int) -> Params:
+    """What the frames that refresh at step k need, (n_runs, ...) per name."""
+    drawn = {}
+    for index, (name, w) in enumerate(params.items()):
+        if due(assigned[name], k):
+            one_per_run = [assigned[name].draw(generator(seed, index, k), tuple(w.shape[1:])) for seed in seeds]
+            if one_per_run[0] is not None:
+                drawn[name] = torch.stack(one_per_run).to(w.device)
+    return drawn
+
+
+def _columns(recorded: list[Tensor]) -> Tensor:
+    return torch.stack(recorded, dim=1) if recorded else torch.empty(0, 0)

@@ -1,0 +1,64 @@
+"""Rank-one factorisation of a non-negative matrix, as Adafactor and AdaLomo keep their second moment.
+
+    V1 = R C^T / S,   R = row sums, C = column sums, S = total
+    D(V || W) = sum_ij V_ij log(V_ij / W_ij) - V_ij + W_ij            generalised Kullback-Leibler (I-) divergence
+
+V1 is the minimiser of D(V || a b^T) over positive a, b, and D(V || V1) = S I, with I the mutual information (in nats)
+of the row and the column index under V / S. Source: Shazeer & Stern (1804.04235), section 3, for the statement;
+derived again in the proof.
+"""
+
+import sympy
+
+from sandbox.theory.base import Bound
+
+S, information, entropy = sympy.symbols("S information entropy", real=True)
+N = sympy.Symbol("N", real=True)
+PROOF = "proofs/proof_rank_one_nmf.py"
+
+
+def divergence(V: sympy.Matrix, W: sympy.Matrix) -> sympy.Expr:
+    """D(V || W) of two matrices of positive entries, of one shape."""
+    return sum((x * sympy.log(x / y) - x + y for x, y in zip(V, W, strict=True)), sympy.Integer(0))
+
+
+def rank_one(V: sympy.Matrix) -> sympy.Matrix:
+    """Row sums times column sums over the total: (m, n) of rank one."""
+    ones = [sympy.ones(1, V.rows), sympy.ones(V.cols, 1)]
+    return (V * ones[1]) * (ones[0] * V) / (ones[0] * V * ones[1])[0]
+
+
+def mutual_information(V: sympy.Matrix) -> sympy.Expr:
+    """Of the row and the column index drawn with probability V_ij / S, in nats."""
+    total = sum(V)
+    joint, independent = V / total, rank_one(V) / total
+    return sum((p * sympy.log(p / q) for p, q in zip(joint, independent, strict=True)), sympy.Integer(0))
+
+
+error = Bound(
+    name="factorisation.error",
+    quantity="I-divergence of a second moment from its rank-one factorisation",
+    value=S * information,
+    requires=(S > 0, information >= 0),
+    kind="exact",
+    source="derived; Pythagorean identity of the I-divergence",
+    proof=PROOF,
+)
+
+error_limit = Bound(
+    name="factorisation.error_limit",
+    quantity="I-divergence of a second moment from its rank-one factorisation",
+    value=S * entropy,
+    requires=(S > 0, entropy >= 0),
+    kind="upper",
+    source="derived; entropy = the smaller of the two marginal entropies, at most log min(m, n); equality for permutations",
+)
+
+sampling_error = Bound(
+    name="factorisation.sampling_error",
+    quantity="relative I-divergence of an averaged rank-one second moment from its factorisation",
+    value=sympy.digamma(N / 2 + 1) - sympy.log(N / 2),
+    requires=(N > 0,),
+    kind="exact",
+    source="derived; g_ij^2 = a_i b_j z^2, z Gaussian, N effective averages, limit of large matrices: E v log v, v = chi2_N / N",
+)
