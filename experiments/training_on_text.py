@@ -77,7 +77,9 @@ class Setting:
 
 
 def problem_of(setting: Setting) -> LanguageProblem:
-    model = LlamaConfig(vocab=68, width=setting.width, layers=setting.layers, heads=setting.heads, context=setting.context)
+    model = LlamaConfig(
+        vocab=68, width=setting.width, layers=setting.layers, heads=setting.heads, context=setting.context
+    )
     return fitted(LanguageProblem(model, tokenizer=Characters(), batch_size=setting.batch))
 
 
@@ -122,7 +124,9 @@ def train(setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, float]]:
 def held_out(problem: LanguageProblem, stacked: Mapping[str, Tensor]) -> Tensor:
     """(n_runs,) held-out loss of parameters that are stacked over the runs."""
     chunks = problem.held_out_batch().split(64)
-    each = torch.stack([vmap(problem.loss, in_dims=(0, None))(dict(stacked), chunk).double() * len(chunk) for chunk in chunks])
+    each = torch.stack(
+        [vmap(problem.loss, in_dims=(0, None))(dict(stacked), chunk).double() * len(chunk) for chunk in chunks]
+    )
     return each.sum(0) / sum(len(chunk) for chunk in chunks)
 
 

@@ -96,23 +96,33 @@ class PairedDifference:
     second: str
 
     def __call__(self, samples: Sequence[Sample], quantity: str) -> Fit:
-        return _t_fit(column(samples, self.first) - column(samples, self.second), samples, quantity)
+        with np.errstate(invalid="ignore"):  # inf - inf: both diverged
+            return _t_fit(column(samples, self.first) - column(samples, self.second), samples, quantity)
 
 
 @dataclass(frozen=True)
 class RatioOfMeans:
-    """mean(numerator) / mean(denominator); se = sd(a - ratio b) / (sqrt(n) mean(b)), the first-order error of the ratio."""
+    """mean(numerator) / mean(denominator); se = sd(a - ratio b) / (sqrt(n) |mean(b)|), the first-order error of the ratio.
+
+    Raises ValueError where the mean of the denominators is 0.
+    """
 
     numerator: str
     denominator: str
 
     def __call__(self, samples: Sequence[Sample], quantity: str) -> Fit:
         a, b = column(samples, self.numerator), column(samples, self.denominator)
-        if not np.isfinite(b).all() or abs(b.mean()) < 1e-300:
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
             return _t_fit(np.full(len(a), math.inf), samples, quantity)
+        if abs(b.mean()) < 1e-300:
+            raise ValueError(
+                f"a ratio of means needs a denominator that is not 0; the mean of {self.denominator!r} is {b.mean()}"
+            )
         ratio = a.mean() / b.mean()
         fit = _t_fit((a - ratio * b) / b.mean(), samples, quantity)
-        return replace(fit, value=float(ratio), least=float((a / b).min()), most=float((a / b).max()))
+        with np.errstate(divide="ignore", invalid="ignore"):  # one seed's denominator may be 0; the mean is not
+            each = a / b
+        return replace(fit, value=float(ratio), least=float(each.min()), most=float(each.max()))
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,9 @@ def column(samples: Sequence[Sample], key: str) -> np.ndarray:
 def _t_fit(x: np.ndarray, samples: Sequence[Sample], quantity: str) -> Fit:
     n = len(x)
     if n < 2:
-        raise ValueError(f"an interval over seeds needs at least 2 of them, got {n} for {quantity!r}; use Range for a deterministic number")
+        raise ValueError(
+            f"an interval over seeds needs at least 2 of them, got {n} for {quantity!r}; use Range for a deterministic number"
+        )
     if not np.isfinite(x).all():
         return Fit(quantity, math.inf, 0.0, n - 1, float(x.min()), float(x.max()), tuple(samples))
     se = float(x.std(ddof=1) / math.sqrt(n))
@@ -154,7 +166,9 @@ def contraction_factor(gap: Sequence[float], window: tuple[int, int]) -> float:
     first, last = window
     start, end = float(gap[first]), float(gap[last - 1])
     if not (start > 0 and end > 0):
-        raise ValueError(f"a contraction factor needs positive gaps, got {start} at step {first} and {end} at step {last - 1}")
+        raise ValueError(
+            f"a contraction factor needs positive gaps, got {start} at step {first} and {end} at step {last - 1}"
+        )
     return (end / start) ** (1 / (last - 1 - first))
 
 

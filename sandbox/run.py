@@ -1,7 +1,6 @@
 """The one loop: problem + oracle + rules -> Trace. Tensors up to here, numpy and floats after.
 
-`run` drives a real shell (stepwise, or fused into backward); `run_ensemble` runs many seeds and settings of a synthetic problem at once
-under `torch.func.vmap`, with the same rule code and the same draws.
+It drives a real shell, stepwise or fused into backward; `sandbox.run_ensemble` runs many seeds and settings at once, with the same draws.
 """
 
 import math
@@ -75,7 +74,7 @@ def run(
     hooks, so it takes no other oracle than Backprop; asking for one raises ValueError.
     """
     oracle = oracle or Backprop()
-    step = {"stepwise": _stepwise, "fused": _fused}[shell](problem, rules, oracle, seed)
+    step = {"stepwise": StepwiseDriver, "fused": FusedDriver}[shell](problem, rules, oracle, seed)
     losses, norms, watched = [], [], {}
     for k in range(steps + 1):
         if watch and (seen := watch(k, step.params())):
@@ -93,7 +92,7 @@ def run(
     return Trace(problem, oracle, rules, shell, seed, np.array(losses), np.array(norms), final, watched, status)
 
 
-class _Driver:
+class Driver:
     """Owns the leaves and the torch optimizer of one run; `__call__` makes step k and returns (loss, gradient norm)."""
 
     def __init__(self, problem: Problem, oracle: Oracle, seed: int):
@@ -110,7 +109,7 @@ class _Driver:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
-class _stepwise(_Driver):
+class StepwiseDriver(Driver):
     def __init__(self, problem: Problem, rules: Rules, oracle: Oracle, seed: int):
         from sandbox.shells.stepwise import Stepwise
 
@@ -127,15 +126,19 @@ class _stepwise(_Driver):
         return float(loss), float(_norm(grads.values()))
 
 
-class _fused(_Driver):
+class FusedDriver(Driver):
     def __init__(self, problem: Problem, rules: Rules, oracle: Oracle, seed: int):
         from sandbox.shells.fused import Fused
 
         if not isinstance(oracle, Backprop):
-            raise ValueError(f"the fused shell steps inside backward and takes the oracle Backprop only, got {oracle}; use the stepwise shell")
+            raise ValueError(
+                f"the fused shell steps inside backward and takes the oracle Backprop only, got {oracle}; use the stepwise shell"
+            )
         super().__init__(problem, oracle, seed)
         self.norms: list[Tensor] = []
-        for p in self.leaves.values():  # registered first, so it reads the gradient before the optimizer's hook frees it
+        for (
+            p
+        ) in self.leaves.values():  # registered first, so it reads the gradient before the optimizer's hook frees it
             p.register_post_accumulate_grad_hook(lambda p: self.norms.append(p.grad.detach().double().norm()))
         self.optimizer = Fused(self.leaves.items(), rules, seed=seed)
 

@@ -60,10 +60,16 @@ def judge(fit: Fit, kind: Kind, *, limit: float = 0.0, tau: float = 0.0, margin:
     if kind == "parity":
         if not margin or margin <= 0:
             raise ValueError(f"a parity claim needs a margin > 0, got {margin} for {fit.quantity!r}")
-        if fit.level == 0.95:
+        if fit.level <= 0.95:
             fit = fit.at_level(0.90)
+    return _judge_at_level(fit, kind, limit, tau, margin)
+
+
+def _judge_at_level(fit: Fit, kind: Kind, limit: float, tau: float, margin: float | None) -> Verdict:
     if fit.diverged:
-        return Verdict(Outcome.VIOLATED, kind, fit, limit, tau, margin, reason="a run diverged inside the scope of the claim")
+        return Verdict(
+            Outcome.VIOLATED, kind, fit, limit, tau, margin, reason="a run diverged inside the scope of the claim"
+        )
     outcome, edges = _decide(fit, kind, *_band(kind, limit, tau, margin))
     p = max((fit.p_beyond(edge) for edge in edges), default=0.0)
     more = _seeds_to_decide(fit, _band(kind, limit, tau, margin)) if outcome is Outcome.INCONCLUSIVE else None
@@ -123,14 +129,16 @@ def holm(verdicts: Sequence[Verdict], family: int) -> tuple[Verdict, ...]:
     """Holm's step-down correction of many verdicts at once, in the order given.
 
     family: how many statistical verdicts the family has in all; absent ones count as p = 1, which is the cautious side. The verdict with
-    the i-th smallest p (i from 0) is judged again with its error probability divided by (family - i); from the first that does not
-    survive, the divisor stays. Verdicts without statistics are left alone. Raises ValueError if the family is smaller than what it holds.
+    the i-th smallest p, relative to its own error probability 1 - level (i from 0), is judged again with that probability divided by
+    (family - i); from the first that does not survive, the divisor stays. Verdicts without statistics are left alone. Raises ValueError if the family is smaller than what it holds.
     """
-    rows = [i for i, v in enumerate(verdicts) if v.fit is not None and v.fit.df and v.outcome is not Outcome.INCONCLUSIVE]
+    rows = [
+        i for i, v in enumerate(verdicts) if v.fit is not None and v.fit.df and v.outcome is not Outcome.INCONCLUSIVE
+    ]
     if family < len(rows):
         raise ValueError(f"a family of {family} cannot hold {len(rows)} statistical verdicts")
     corrected, divisor, stopped = list(verdicts), family, False
-    for i in sorted(rows, key=lambda row: verdicts[row].p):
+    for i in sorted(rows, key=lambda row: verdicts[row].p / (1 - verdicts[row].fit.level)):
         again = _judge_again(verdicts[i], divisor)
         corrected[i] = again
         stopped = stopped or again.outcome is Outcome.INCONCLUSIVE
@@ -142,7 +150,7 @@ def _judge_again(verdict: Verdict, divisor: int) -> Verdict:
     if verdict.fit.diverged or divisor <= 1:
         return verdict
     level = 1 - (1 - verdict.fit.level) / divisor
-    again = judge(verdict.fit.at_level(level), verdict.kind, limit=verdict.limit, tau=verdict.tau, margin=verdict.margin)
+    again = _judge_at_level(verdict.fit.at_level(level), verdict.kind, verdict.limit, verdict.tau, verdict.margin)
     if again.outcome is Outcome.INCONCLUSIVE:
         return replace(again, reason=f"decided alone (p = {verdict.p:.2g}), not after Holm's correction by {divisor}")
     return replace(again, fit=verdict.fit, p=verdict.p)

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "shells": {"optimizers"},
     "memory": {"shells", "models", "optimizers"},
     "run": {"problems", "models", "oracles", "optimizers", "shells"},
+    "run_ensemble": {"run", "problems", "models", "oracles", "optimizers", "shells"},
     "fit": {"run", "curvature", "memory"},
     "verdict": {"fit", "theory"},
     "ledger": {"verdict", "fit", "run", "theory"},

@@ -1,5 +1,6 @@
 """What one claim gave: a verdict per setting, and one outcome for the claim."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ class Case:
 class Result:
     """origin: measured now (or resumed from the store), recorded (rows of experiments/records/, with date and code), or missing (never run).
 
-    seconds: worker time that the rows cost.
+    seconds: worker time that the rows cost.  error: one sentence where the claim's own code failed; such a result has no cases.
     """
 
     claim: Claim
@@ -27,6 +28,7 @@ class Result:
     date: str = ""
     code: str = ""
     seconds: float = 0.0
+    error: str = ""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -34,16 +36,18 @@ class Result:
 
     @property
     def agrees(self) -> bool:
-        """Whether the run gives what the record says; a claim that was never run contradicts nothing."""
-        return self.outcome is None or self.outcome is self.claim.expected
+        """Whether the run gives what the record says; never run contradicts nothing, an error does."""
+        return not self.error and (self.outcome is None or self.outcome is self.claim.expected)
 
     @property
     def telling(self) -> Case | None:
         """The case that decided the outcome: the first with that outcome."""
-        return next((case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None)
+        return next(
+            (case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None
+        )
 
     def as_json(self) -> dict[str, Any]:
-        """The published keys; numbers are those of the telling case."""
+        """The published keys, strict JSON; numbers are those of the telling case."""
         verdict = self.telling.verdict if self.telling else None
         fit = verdict.fit if verdict else None
         return {
@@ -51,10 +55,10 @@ class Result:
             "outcome": self.outcome.name if self.outcome else None,
             "predicted": self.claim.predicted.name,
             "found": self.claim.found.outcome.name if self.claim.found else None,
-            "value": fit.value if fit else None,
-            "low": fit.low if fit else None,
-            "high": fit.high if fit else None,
-            "limit": verdict.limit if verdict else None,
+            "value": _finite(fit.value) if fit else None,
+            "low": _finite(fit.low) if fit else None,
+            "high": _finite(fit.high) if fit else None,
+            "limit": _finite(verdict.limit) if verdict else None,
             "seeds": len(fit.samples) if fit else 0,
             "seconds": round(self.seconds, 2),
             "origin": self.origin,
@@ -62,7 +66,15 @@ class Result:
             "code": self.code,
             "statement": self.claim.statement,
             "quantity": self.claim.quantity,
+            "reason": verdict.reason if verdict else "",
+            "more_seeds": verdict.more_seeds if verdict else None,
+            "error": self.error,
         }
+
+
+def _finite(number: float | None) -> float | None:
+    """JSON knows no infinity; a diverged number is null there, and `reason` says so."""
+    return number if number is not None and math.isfinite(number) else None
 
 
 def combined(outcomes: Sequence[Outcome]) -> Outcome:

@@ -2,7 +2,8 @@
 
 This is the meter that cannot be fooled by where a tensor hides: it sees temporaries, and the partial gradient of a tied weight
 that autograd buffers. A block counts if it is born while the function runs; blocks from before are neither counted nor deducted when
-they die, so that activations freed during backward do not hide the gradients that are born in it.
+they die, so that activations freed during backward do not hide the gradients that are born in it. To follow a state that is
+replaced at every step, let the function make it too.
 
 For tensors of b_i bytes, each used once in the graph, backward adds (LOMO, Lv et al., 2023, and derived):
 
@@ -11,8 +12,9 @@ For tensors of b_i bytes, each used once in the graph, backward adds (LOMO, Lv e
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
@@ -31,10 +33,30 @@ def allocations(run: Callable[[], object]) -> Allocations:
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler otherwise prints its own start and end to the terminal
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         result = run()
-    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
-    alive = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        alive += event.nbytes()
-        peak = max(peak, alive)
+    roots = record.profiler.kineto_results.experimental_event_tree()
+    counted = _count(sorted(_blocks(roots), key=lambda block: block[0]))
     del result
-    return Allocations(peak, alive, sum(event.nbytes() > 0 for event in events))
+    return counted
+
+
+def _count(blocks: list[tuple[int, int, int]]) -> Allocations:
+    """From (time, address, bytes; negative where freed), in time order."""
+    born: dict[int, int] = {}  # the profiler also reports the death of blocks that were born in an earlier recording
+    alive = peak = n_blocks = 0
+    for _, address, size in blocks:
+        if size > 0:
+            born[address] = size
+            alive, n_blocks = alive + size, n_blocks + 1
+        else:
+            alive -= born.pop(address, 0)
+        peak = max(peak, alive)
+    return Allocations(peak, alive, n_blocks)
+
+
+def _blocks(events: list[Any]) -> Iterator[tuple[int, int, int]]:
+    waiting = list(events)
+    while waiting:
+        event = waiting.pop()
+        waiting += event.children
+        if hasattr(event.extra_fields, "alloc_size"):
+            yield event.start_time_ns, event.extra_fields.ptr, event.extra_fields.alloc_size

@@ -47,9 +47,7 @@ def due(rule: Rule, k: int) -> bool:
     return bool(period) and k % period == 0
 
 
-def advance(
-    rule: Rule, g: Tensor, state: State, w: Tensor, k: int, draw: Tensor | None = None
-) -> tuple[Tensor, State]:
+def advance(rule: Rule, g: Tensor, state: State, w: Tensor, k: int, draw: Tensor | None = None) -> tuple[Tensor, State]:
     """One step of a rule or a frame at step k; the one place where Python decides on a refresh."""
     if due(rule, k):
         state = rule.refresh(g, state, w, draw)
@@ -75,5 +73,7 @@ def with_fields(rule: Rule, **values: Any) -> Rule:
         elif hasattr(rule, "inner"):
             object.__setattr__(new, "inner", with_fields(new.inner, **{name: value}))
         else:
-            raise ValueError(f"{type(rule).__name__} has no field {name!r}, so setting it to {value!r} would have no effect")
+            raise ValueError(
+                f"{type(rule).__name__} has no field {name!r}, so setting it to {value!r} would have no effect"
+            )
     return new

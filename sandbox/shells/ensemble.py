@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_map
 
 from sandbox.draws import generator
 from sandbox.optimizers.base import Rule, State, advance, as_tensors, due, with_fields
+from sandbox.optimizers.settings import learning_rate
 from sandbox.shells.assignment import assign
 
 Params = dict[str, Tensor]
@@ -65,11 +66,13 @@ def ensemble(
     steps: int,
     record_every: int = 1,
     extra: Callable[[int], Any] | None = None,
+    schedule: Callable[[int], float] | None = None,
+    watch: Callable[[int, Params], None] | None = None,
 ) -> Recorded:
     """`steps` steps of all runs; records every `record_every`-th, from 0.
 
-    loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise), stacked
-    over the runs; without it the second argument is ().
+    loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise),
+    stacked over the runs; without it the second argument is ().
 
     Raises ValueError where a value is a field that a rule lacks, or where `rules` misses or invents a name.
     """
@@ -79,22 +82,27 @@ def ensemble(
     states = _initial_states(assigned, params, values)
     losses, norms, recorded = [], [], range(0, steps, record_every)
     for k in range(steps):
+        if watch:
+            watch(k, params)
         draws = _draws(assigned, params, runs.seeds, k)
         stacked = (params, states, values, draws, extra(k) if extra is not None else ())
-        loss, norm, params, states = vmap(_one_run(loss_and_grads, assigned, k))(*stacked)
+        loss, norm, params, states = vmap(_one_run(loss_and_grads, assigned, k, schedule(k) if schedule else 1.0))(*stacked)
         if k in recorded:
             losses.append(loss)
             norms.append(norm)
+    if watch:
+        watch(steps, params)
     return Recorded(tuple(recorded), _columns(losses), _columns(norms), params)
 
 
-def _one_run(loss_and_grads: Callable, assigned: dict[str, Rule], k: int) -> Callable:
+def _one_run(loss_and_grads: Callable, assigned: dict[str, Rule], k: int, factor: float) -> Callable:
     def moved(params: Params, states: dict[str, State], values: Params, draws: Params, extra: Any) -> tuple:
         loss, grads = loss_and_grads(params, extra)
         norm = sum(g.square().sum() for g in grads.values()).sqrt()
         new_params, new_states = {}, {}
         for name, w in params.items():
             rule = with_fields(assigned[name], **values)
+            rule = rule if factor == 1.0 else with_fields(rule, lr=learning_rate(rule) * factor)
             delta, state = advance(rule, grads[name], states[name], w, k, draws.get(name))
             new_params[name] = (w + delta).to(w.dtype)
             new_states[name] = tree_map(_like, as_tensors(state), states[name])

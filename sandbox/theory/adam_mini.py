@@ -45,7 +45,7 @@ frozen_adam_condition = Bound(
     value=sympy.sqrt(2 / sympy.pi) / sympy.log(2) * dim * sympy.sqrt(2 * sympy.log(dim)),
     requires=(dim >= 10,),
     kind="exact",
-    source="derived; any diagonal Hessian, Gaussian start: max|x| / min|x|; asymptotic, within 5 % at dim = 100 and 8 % at 1000",
+    source="derived; any diagonal Hessian, Gaussian start: max|x| / min|x|; asymptotic, within 10 % from dim = 100 on",
 )
 
 first_step_cosine = Bound(
@@ -72,5 +72,5 @@ noise_floor_ratio = Bound(
     value=block_sum / entry_sum,
     requires=(entry_sum > 0, block_sum >= entry_sum),
     kind="exact",
-    source="derived; second moments at their stationary values; at least 1 by Cauchy-Schwarz, 1 where Sigma_ii is constant per block",
+    source="derived; stationary second moments; at least 1 by Cauchy-Schwarz, 1 where Sigma_ii is constant per block",
 )

@@ -51,7 +51,7 @@ error_limit = Bound(
     value=S * entropy,
     requires=(S > 0, entropy >= 0),
     kind="upper",
-    source="derived; entropy = the smaller of the two marginal entropies, at most log min(m, n); equality for permutations",
+    source="derived; entropy = the smaller marginal entropy, at most log min(m, n); equality for permutations",
 )
 
 sampling_error = Bound(
@@ -60,5 +60,5 @@ sampling_error = Bound(
     value=sympy.digamma(N / 2 + 1) - sympy.log(N / 2),
     requires=(N > 0,),
     kind="exact",
-    source="derived; g_ij^2 = a_i b_j z^2, z Gaussian, N effective averages, limit of large matrices: E v log v, v = chi2_N / N",
+    source="derived; g_ij^2 = a_i b_j z^2, z Gaussian, N averages, large matrices: E v log v with v = chi2_N / N",
 )

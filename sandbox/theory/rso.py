@@ -28,7 +28,7 @@ STATIONARY = (t > 0, t <= sympy.sqrt(3))
 PAPER_STEP = (sympy.Abs(t - sympy.Rational(1, 2)) < sympy.Rational(1, 10**9),)
 RATIO = "sum of squared gradient norms over Lhat times the decrease of the loss"
 PLATEAU = "plateau of the mean squared gradient norm"
-PAPER = "Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; recalled, rebuilt by its natural two-line argument"
+PAPER = "Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; recalled, rebuilt by a two-line argument"
 PROOF = "proofs/proof_rso_exact_subproblem.py"
 INEXACT_PROOF = "proofs/proof_rso_inexact_subproblem.py"
 
@@ -78,9 +78,9 @@ inexact_constant = Bound(
     name="rso.inexact_constant",
     quantity="sum of squared gradient norms over Lhat times (decrease of the loss + eps per round)",
     value=inexact,
-    requires=(t > 0, t < 1, *STIEFEL),
+    requires=(t > 0, *STIEFEL),
     kind="exact",
-    source="derived; subproblem value within eps of its minimum",
+    source="derived; subproblem value within eps of its minimum; equality on L |W|^2 / 2",
     proof=INEXACT_PROOF,
 )
 
@@ -97,7 +97,7 @@ inexact_floor = Bound(
     name="rso.inexact_floor",
     quantity=PLATEAU,
     value=inexact * L_hat * eps,
-    requires=(t > 0, t < 1, L > 0, eps >= 0, *SIZES, *STIEFEL),
+    requires=(t > 0, L > 0, eps >= 0, *SIZES, *STIEFEL),
     kind="exact",
     source="derived; attained by staying at B = 0 while that is eps-accurate, f = L |W|^2 / 2, r = m",
     proof=INEXACT_PROOF,

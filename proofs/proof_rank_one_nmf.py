@@ -1,0 +1,93 @@
+"""Theorem. Let V have positive entries, row sums R, column sums C, total S, V1 = R C^T / S, and let D be the
+I-divergence. Then for all positive vectors a, b
+
+    D(V || a b^T) = D(V || V1) + D(V1 || a b^T)  >=  D(V || V1) = S I(V / S),
+
+with equality if and only if a b^T = V1; I is the mutual information of the row and the column index.
+
+Source:    Shazeer & Stern (2018), https://arxiv.org/abs/1804.04235, section 3, for the minimiser; the identity is
+derived Bound:     sandbox.theory.factorisation.error Not here:  that sums over i and j may be exchanged for general
+sizes (step 3 names the pairings, steps 1 and 2 are for fixed sizes).
+"""
+
+import sympy
+
+from sandbox.theory.certificate import is_zero
+from sandbox.theory.factorisation import S, divergence, error, information, mutual_information, rank_one
+
+u = sympy.Symbol("u", positive=True)
+example = sympy.Matrix([[1, 2], [3, 5]])
+SIZES = ((1, 1), (2, 2), (2, 3), (3, 3))
+
+
+def positive_matrix(name: str, rows: int, cols: int) -> sympy.Matrix:
+    return sympy.Matrix(rows, cols, lambda i, j: sympy.Symbol(f"{name}{i}{j}", positive=True))
+
+
+def is_zero_in_logs(expr: sympy.Expr) -> bool:
+    """Whether an expression linear in logarithms vanishes: the logs are split into those of sums and entries, then named."""
+    expr = sympy.expand_log(expr, force=True)
+    return is_zero(
+        expr.subs({log: sympy.Symbol(f"log{k}") for k, log in enumerate(sorted(expr.atoms(sympy.log), key=str))})
+    )
+
+
+def pythagoras(V: sympy.Matrix, W: sympy.Matrix, V1: sympy.Matrix) -> sympy.Expr:
+    return divergence(V, W) - divergence(V, V1) - divergence(V1, W)
+
+
+def step_1_the_pythagorean_identity_with_all_entries_symbolic():
+    for rows, cols in SIZES:
+        V = positive_matrix("v", rows, cols)
+        W = positive_matrix("a", rows, 1) * positive_matrix("b", 1, cols)
+        assert is_zero_in_logs(pythagoras(V, W, rank_one(V)))
+
+
+def step_2_the_error_is_the_total_times_the_mutual_information():
+    for rows, cols in SIZES:
+        V = positive_matrix("v", rows, cols)
+        limit = error.value.subs({S: sum(V), information: mutual_information(V)})
+        assert is_zero_in_logs(divergence(V, rank_one(V)) - limit)
+
+
+def step_3_the_identity_for_every_size_in_pairings():
+    """V and V1 have the same row and column sums, so <V, log a_i> = <V1, log a_i> = <R, log a>, and so on."""
+    VlogV, RlogR, ClogC, SlogS, Rloga, Clogb, total, mass = sympy.symbols("VlogV RlogR ClogC SlogS Rloga Clogb S mass")
+    V1logV1 = RlogR + ClogC - SlogS
+    D_V_W = VlogV - (Rloga + Clogb) - total + mass
+    D_V_V1 = VlogV - V1logV1 - total + total
+    D_V1_W = V1logV1 - (Rloga + Clogb) - total + mass
+    assert is_zero(D_V_W - D_V_V1 - D_V1_W)
+
+
+def step_4_the_divergence_is_nonnegative_and_zero_only_at_equality():
+    """x log(x/y) - x + y = y phi(x/y) with phi(u) = u log u - u + 1 strictly convex, zero with zero slope at u = 1."""
+    phi = u * sympy.log(u) - u + 1
+    assert phi.subs(u, 1) == 0 and sympy.diff(phi, u).subs(u, 1) == 0
+    assert sympy.diff(phi, u, 2).is_positive
+
+
+def step_5_it_is_attained_by_row_sums_times_column_sums():
+    assert rank_one(example) == sympy.Matrix([[12, 21], [32, 56]]) / 11
+    assert rank_one(example).rank() == 1
+    assert is_zero_in_logs(pythagoras(example, rank_one(example), rank_one(example)))
+
+
+def step_6_a_rank_one_matrix_is_its_own_factorisation():
+    V = positive_matrix("a", 2, 1) * positive_matrix("b", 1, 3)
+    assert all(is_zero(entry) for entry in rank_one(V) - V)
+
+
+def step_7_no_other_rank_one_matrix_does_better():
+    near = sympy.Rational(1001, 1000) * rank_one(example)
+    assert (divergence(example, near) - divergence(example, rank_one(example))).is_positive
+
+
+def step_8_no_smaller_error_will_do():
+    limit = error.value.subs({S: 11, information: mutual_information(example)})
+    assert (divergence(example, rank_one(example)) - sympy.Rational(999, 1000) * limit).is_positive
+
+
+def step_9_with_unequal_marginals_the_identity_fails():
+    wrong = sympy.Matrix([[1, 2], [3, 6]])  # of rank one, but with other column sums than the example
+    assert not is_zero_in_logs(pythagoras(example, sympy.Matrix([[1, 1], [2, 2]]), wrong))

@@ -1,0 +1,122 @@
+"""Many runs of one problem at once -> one Trace each: seeds and settings together, under `torch.func.vmap`.
+
+The same rules, starts, batches and draws as `sandbox.run.run`, hence the same trajectories to rounding. Data and noise are drawn outside of
+vmap, run by run and keyed by (seed, step), and handed in stacked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from sandbox.draws import generator
+from sandbox.optimizers.base import Rule, with_fields
+from sandbox.oracles.backprop import Backprop
+from sandbox.oracles.base import Oracle
+from sandbox.problems.base import Params, Problem
+from sandbox.run import ORACLE_STREAM, Rules, Trace
+from sandbox.shells.ensemble import Recorded, Runs, ensemble
+
+Watched = dict[int, Mapping[str, Tensor]]
+
+
+def run_ensemble(
+    problem: Problem,
+    rules: Rules,
+    *,
+    steps: int,
+    seeds: Sequence[int],
+    values: Mapping[str, Sequence[float]] | None = None,
+    oracle: Oracle | None = None,
+    schedule: Callable[[int], float] | None = None,
+    watch: Callable[[int, Params], Mapping[str, Tensor] | None] | None = None,
+) -> tuple[Trace, ...]:
+    """One Trace per seed, in their order; run i is `run(problem, rules with values[...][i], seed=seeds[i], ...)`.
+
+    values: a field of every rule -> one number per run.  watch: called before every step and after the last with (k, parameters stacked
+    over the runs); what it returns holds one number per run, (n_runs,).  All runs make all steps: the trace of one that diverges ends at
+    its first loss that is not finite, as in `run`, but `final` is what the last step left.
+
+    Raises ValueError for no seeds, for values that are not one per run, or for a field that a rule lacks.
+    """
+    if not seeds:
+        raise ValueError("an ensemble needs at least one seed, got none")
+    oracle, seen, seeds = oracle or Backprop(), {}, tuple(seeds)
+    columns = {name: torch.as_tensor(column, dtype=torch.float64) for name, column in (values or {}).items()}
+    starts = [problem.start(seed) for seed in seeds]
+    stacked = {name: torch.stack([start[name] for start in starts]) for name in starts[0]}
+    inputs = _Inputs(problem, oracle, seeds, starts[0])
+
+    def look(k: int, params: Params) -> None:
+        if watched := watch(k, params):
+            seen[k] = watched
+
+    recorded = ensemble(
+        inputs.loss_and_grads,
+        rules,
+        Runs(stacked, seeds, columns),
+        steps=steps,
+        extra=inputs,
+        schedule=schedule,
+        watch=look if watch else None,
+    )
+    own = [{name: float(column[i]) for name, column in columns.items()} for i in range(len(seeds))]
+    return tuple(_trace(i, problem, oracle, _with(rules, own[i]), seeds[i], recorded, seen) for i in range(len(seeds)))
+
+
+class _Inputs:
+    """Batches and the oracle's draws of one step, stacked over the runs: called with k outside of vmap, opened again inside.
+
+    Both are trees of tensors, the same tree for every run; what is no tensor (None, where nothing is random) is the same in every run.
+    """
+
+    def __init__(self, problem: Problem, oracle: Oracle, seeds: tuple[int, ...], like: Params):
+        self.problem, self.oracle, self.seeds, self.like = problem, oracle, seeds, like
+
+    def __call__(self, k: int) -> tuple[Tensor, ...]:
+        trees = [
+            (self.problem.batch(seed, k), self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like))
+            for seed in self.seeds
+        ]
+        leaves, self.tree = zip(*(tree_flatten(tree)[0] for tree in trees), strict=True), tree_flatten(trees[0])[1]
+        self.leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in leaves]
+        return tuple(leaf for leaf in self.leaves if isinstance(leaf, Tensor))
+
+    def loss_and_grads(self, params: Params, tensors: tuple[Tensor, ...]) -> tuple[Tensor, Params]:
+        mine = iter(tensors)
+        leaves = [next(mine) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]
+        batch, draw = tree_unflatten(leaves, self.tree)
+        return self.oracle(self.problem, params, batch, draw)
+
+
+def _with(rules: Rules, values: Mapping[str, Any]) -> Rules:
+    if isinstance(rules, Mapping):
+        return {name: _with(rule, values) for name, rule in rules.items()}
+    return with_fields(rules, **values)
+
+
+def _trace(
+    i: int, problem: Problem, oracle: Oracle, rules: Rule, seed: int, recorded: Recorded, seen: Watched
+) -> Trace:
+    loss = recorded.losses[i].double().numpy() if len(recorded.losses) else np.empty(0)
+    norm = recorded.grad_norms[i].double().numpy() if len(recorded.losses) else np.empty(0)
+    final = {name: w[i].double().numpy().copy() for name, w in recorded.params.items()}
+    bad = np.flatnonzero(~np.isfinite(loss))
+    n = bad[0] + 1 if len(bad) else len(loss)
+    finite = not len(bad) and all(np.isfinite(w).all() for w in final.values())
+    watched = {k: {key: float(x[i]) for key, x in numbers.items()} for k, numbers in seen.items() if k <= n}
+    return Trace(
+        problem,
+        oracle,
+        rules,
+        "ensemble",
+        seed,
+        loss[:n],
+        norm[:n],
+        final,
+        watched,
+        "finished" if finite else "diverged",
+    )

@@ -1,0 +1,91 @@
+"""What a machine-checked proof needs: exact identities, signs on a domain, and the inequality of smooth functions.
+
+Vectors are written as commuting scalar symbols: g0**2 stands for |g0|^2 and g0*g1 for <g0, g1>. An identity between
+quadratic forms in inner products holds coefficient by coefficient, so what is checked for scalars holds in every
+Hilbert space.
+
+Exact numbers only: a sympy.Float anywhere is an error, because an identity that holds to 15 digits is not an identity.
+"""
+
+from collections.abc import Iterable
+
+import sympy
+
+
+def refuse_floats(expr: sympy.Basic) -> None:
+    """Raises ValueError where `expr` holds a floating-point number."""
+    floats = expr.atoms(sympy.Float)
+    if floats:
+        raise ValueError(
+            f"a proof needs exact numbers, got the floats {sorted(floats)} in {expr}; write Rational(p, q)"
+        )
+
+
+def is_zero(expr: sympy.Expr) -> bool:
+    """Whether a rational function is identically zero: its numerator over a common denominator expands to 0."""
+    expr = sympy.sympify(expr)
+    refuse_floats(expr)
+    return sympy.expand(sympy.fraction(sympy.together(expr))[0]) == 0
+
+
+def smooth_gap(
+    upper: tuple[sympy.Expr, sympy.Expr, sympy.Expr], lower: tuple[sympy.Expr, sympy.Expr, sympy.Expr], L: sympy.Expr
+) -> sympy.Expr:
+    """Q with Q <= 0 for two points (x, gradient, value) of an L-smooth function, convex or not.
+
+    f_low - f_up + <g_low, dx> + (|dg|^2 / L - L |dx|^2 + 2 <dg, dx>) / 4,  dx = x_up - x_low, dg = g_up - g_low.
+    Source: Taylor, Hendrickx, Glineur (2017), Theorem 6 (number recalled), at mu = -L; derived in the proofs that use it.
+    """
+    (x_up, g_up, f_up), (x_low, g_low, f_low) = upper, lower
+    dx, dg = x_up - x_low, g_up - g_low
+    return f_low - f_up + g_low * dx + (dg**2 / L - L * dx**2 + 2 * dg * dx) / 4
+
+
+def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str, str] | None:
+    """None where `expr` >= 0 is proved for all reals in `domain` (z3, nonlinear real arithmetic), else a point where it is < 0.
+
+    `expr` is a rational function, and its sign is asked where the denominator is not 0. Raises ValueError where z3 gives up.
+    """
+    import z3
+
+    relations = [relation for relation in domain if relation is not sympy.true]
+    refuse_floats(sympy.Tuple(expr, *relations))
+    numerator, denominator = map(sympy.expand, sympy.fraction(sympy.together(expr)))
+    env: dict[sympy.Basic, z3.ArithRef] = {}
+    solver = z3.SolverFor("QF_NRA")
+    solver.set("timeout", 20_000)
+    solver.add(_z3(denominator, env) != 0, _z3(sympy.expand(numerator * denominator), env) < 0)
+    for relation in relations:
+        left, right = _z3(sympy.expand(relation.lhs), env), _z3(sympy.expand(relation.rhs), env)
+        solver.add(_RELATIONS[type(relation)](left, right))
+    solver.add(
+        *(v > 0 for e, v in env.items() if e.is_Pow), *(v * v == _z3(e.base, env) for e, v in env.items() if e.is_Pow)
+    )
+    answer = solver.check()
+    if answer == z3.unknown:
+        raise ValueError(f"z3 could not decide {expr} >= 0 on {relations}: {solver.reason_unknown()}; split the domain")
+    return None if answer == z3.unsat else {str(d): str(solver.model()[d]) for d in solver.model().decls()}
+
+
+_RELATIONS = {
+    sympy.StrictGreaterThan: lambda left, right: left > right,
+    sympy.GreaterThan: lambda left, right: left >= right,
+    sympy.StrictLessThan: lambda left, right: left < right,
+    sympy.LessThan: lambda left, right: left <= right,
+}
+
+
+def _z3(expr: sympy.Expr, env: dict):
+    """The z3 term of a polynomial; a symbol, or a square root of a rational, becomes a real variable kept in `env`."""
+    import z3
+
+    if expr.is_Rational:
+        return z3.RealVal(f"{expr.p}/{expr.q}")
+    if expr.is_Symbol or (expr.is_Pow and expr.exp == sympy.Rational(1, 2) and expr.base.is_Rational):
+        return env.setdefault(expr, z3.Real(f"sqrt{expr.base}" if expr.is_Pow else expr.name))
+    if expr.is_Pow and expr.exp.is_Integer and expr.exp > 0:
+        return z3.Product([_z3(expr.base, env)] * int(expr.exp))
+    if expr.is_Add or expr.is_Mul:
+        terms = [_z3(part, env) for part in expr.args]
+        return z3.Sum(terms) if expr.is_Add else z3.Product(terms)
+    raise ValueError(f"z3 is asked about polynomials only, got {expr}")
