@@ -24,12 +24,17 @@ from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.problems.base import Params
 from sandbox.run import run
+from sandbox.shells.stepwise import Stepwise
 from sandbox.verdict import Outcome
 
 MODELS = {  # width 16 and 2 layers: small, and every kind of tensor is there
     "gpt, tied": GPTConfig(vocab=1, width=16, layers=2, heads=4, context=16, tied=True),
     "gpt, untied": GPTConfig(vocab=1, width=16, layers=2, heads=4, context=16, tied=False),
     "llama": LlamaConfig(vocab=1, width=16, layers=2, heads=4, kv_heads=2, context=16),
+}
+REFERENCES = {
+    "torch.optim.SGD": lambda params, lr: torch.optim.SGD(params.values(), lr=lr),
+    "stepwise": lambda params, lr: Stepwise(params.items(), GradientDescent(lr)),
 }
 
 
@@ -47,10 +52,13 @@ def problem_of(setting: Setting) -> LanguageProblem:
     return fitted(LanguageProblem(MODELS[setting.model], tokenizer=Characters(), batch_size=2, dtype="float32"))
 
 
-def torch_sgd(problem: LanguageProblem, setting: Setting, seed: int) -> Params:
-    """The parameters after `steps` of torch.optim.SGD: backward through the whole model, then all updates."""
+def two_pass(problem: LanguageProblem, setting: Setting, seed: int) -> Params:
+    """The parameters after `steps` steps of the reference: backward through the whole model, then all updates.
+
+    By `backward`, as the fused shell must: torch.func.grad, which `run` uses for the stepwise shell, sums in another order here and there.
+    """
     params = {name: torch.nn.Parameter(w) for name, w in problem.start(seed).items()}
-    optimizer = torch.optim.SGD(params.values(), lr=setting.lr)
+    optimizer = REFERENCES[setting.reference](params, setting.lr)
     for k in range(setting.steps):
         optimizer.zero_grad()
         problem.loss(params, problem.batch(seed, k)).backward()
@@ -62,13 +70,9 @@ def measure(setting: Setting, seed: int) -> dict[str, float]:
     """How many entries of the final parameters differ, of how many, and how many moved at all."""
     problem = problem_of(setting)
     fused = run(problem, GradientDescent(setting.lr), steps=setting.steps, seed=seed, shell="fused").final
-    if setting.reference == "stepwise":
-        two_pass = run(problem, GradientDescent(setting.lr), steps=setting.steps, seed=seed).final
-    else:
-        two_pass = torch_sgd(problem, setting, seed)
-    start = problem.start(seed)
+    reference, start = two_pass(problem, setting, seed), problem.start(seed)
     return {
-        "differing": sum(int(np.count_nonzero(fused[name] != two_pass[name])) for name in start),
+        "differing": sum(int(np.count_nonzero(fused[name] != reference[name])) for name in start),
         "moved": sum(int(np.count_nonzero(fused[name] != w.double().numpy())) for name, w in start.items()),
         "entries": sum(w.numel() for w in start.values()),
     }

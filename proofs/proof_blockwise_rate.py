@@ -1,11 +1,11 @@
-"""Theorem. Let H = blockdiag(H_1, ..., H_B) with the spectrum of H_b in [mu_b, L_b], 0 < mu_b <= L_b, and x+ = x -
-diag(lr_b) H x. With lr_b = 2 / (L_b + mu_b) every step multiplies the distance by at most max_b (kappa_b - 1) /
-(kappa_b + 1), kappa_b = L_b / mu_b; no other choice of the lr_b does better, and one common step size cannot do
-better than (kappa - 1) / (kappa + 1), kappa >= max_b kappa_b.
+"""Theorem. Let H = blockdiag(H_1, ..., H_B) with the spectrum of H_b in [mu_b, L_b], 0 < mu_b <= L_b, and
+x+ = x - diag(lr_b) H x. With lr_b = 2 / (L_b + mu_b) every step multiplies the distance by at most
+max_b (kappa_b - 1) / (kappa_b + 1), kappa_b = L_b / mu_b; no other choice of the lr_b does better, and one common step
+size cannot do better than (kappa - 1) / (kappa + 1), kappa >= max_b kappa_b.
 
-Source:    classical for one block; blockwise derived Bounds:    single_rate, blockwise_rate of
-sandbox.theory.adam_mini Not here:  that the error of a block-diagonal quadratic decouples into eigendirections, each
-multiplied by 1 - lr_b lambda.
+Source:    classical for one block; blockwise derived
+Bounds:    single_rate, blockwise_rate of sandbox.theory.adam_mini
+Not here:  that the error of a block-diagonal quadratic splits into eigendirections, each multiplied by 1 - lr_b lambda.
 """
 
 import sympy

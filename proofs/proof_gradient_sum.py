@@ -4,8 +4,9 @@
 
 with equality for f = L |w|^2 / 2. The same holds for LOMO, whose updates are those of gradient descent.
 
-Source:    derived (textbook argument) Bound:     sandbox.theory.gradient_descent.gradient_sum Not here:  the descent
-lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up.
+Source:    derived (textbook argument)
+Bound:     sandbox.theory.gradient_descent.gradient_sum
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up.
 """
 
 import sympy

@@ -1,13 +1,13 @@
-"""Theorem. Let V have positive entries, row sums R, column sums C, total S, V1 = R C^T / S, and let D be the
-I-divergence. Then for all positive vectors a, b
+"""Theorem. Let V have positive entries, row sums R, column sums C, total S, V1 = R C^T / S; let D be the I-divergence.
+Then for all positive vectors a, b
 
     D(V || a b^T) = D(V || V1) + D(V1 || a b^T)  >=  D(V || V1) = S I(V / S),
 
 with equality if and only if a b^T = V1; I is the mutual information of the row and the column index.
 
-Source:    Shazeer & Stern (2018), https://arxiv.org/abs/1804.04235, section 3, for the minimiser; the identity is
-derived Bound:     sandbox.theory.factorisation.error Not here:  that sums over i and j may be exchanged for general
-sizes (step 3 names the pairings, steps 1 and 2 are for fixed sizes).
+Source:    Shazeer & Stern (2018), https://arxiv.org/abs/1804.04235, section 3, for the minimiser; the identity derived
+Bound:     sandbox.theory.factorisation.error
+Not here:  that sums over i and j may be exchanged for general sizes (step 3 names the pairings; 1 and 2 fix the size).
 """
 
 import sympy
@@ -25,7 +25,7 @@ def positive_matrix(name: str, rows: int, cols: int) -> sympy.Matrix:
 
 
 def is_zero_in_logs(expr: sympy.Expr) -> bool:
-    """Whether an expression linear in logarithms vanishes: the logs are split into those of sums and entries, then named."""
+    """Whether an expression linear in logarithms vanishes: logs are split into those of sums and entries, and named."""
     expr = sympy.expand_log(expr, force=True)
     return is_zero(
         expr.subs({log: sympy.Symbol(f"log{k}") for k, log in enumerate(sorted(expr.atoms(sympy.log), key=str))})

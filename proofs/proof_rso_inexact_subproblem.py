@@ -1,13 +1,14 @@
-"""Theorem. In the setting of proof_rso_exact_subproblem.py let B be any point with F(B) <= inf F + eps, where F(B) =
-h(B) + |B|^2 / (2 eta). Then for every t = eta Lhat > 0
+"""Theorem. In the setting of proof_rso_exact_subproblem.py let B be any point with F(B) <= inf F + eps, where
+F(B) = h(B) + |B|^2 / (2 eta). Then for every t = eta Lhat > 0
 
     |grad h(0)|^2  <=  2 (1+t) / t * Lhat (f(W) - f(W+) + eps),
 
 and for f = L |W|^2 / 2, r = m, it is an equality with B = 0 as long as that is eps-accurate: the iteration stands
 still at |grad f|^2 = 2 (1+t) / t * Lhat eps. At t = 1/2 the constant is 6; the paper's 18 is recalled.
 
-Source:    derived Bounds:    inexact_constant, inexact_floor of sandbox.theory.rso Not here:  the descent lemma for h;
-that one-step inequalities add up and survive expectations (they are linear).
+Source:    derived
+Bounds:    inexact_constant, inexact_floor of sandbox.theory.rso
+Not here:  the descent lemma for h; that one-step inequalities add up and survive expectations (they are linear).
 
 Letters: l = Lhat; g0 = grad h(0); h0 = h(0).
 """

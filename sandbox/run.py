@@ -1,10 +1,11 @@
 """The one loop: problem + oracle + rules -> Trace. Tensors up to here, numpy and floats after.
 
-It drives a real shell, stepwise or fused into backward; `sandbox.run_ensemble` runs many seeds and settings at once, with the same draws.
+It drives a real shell, stepwise or fused into backward; `sandbox.run_ensemble` makes many runs at once with the same
+rules and draws.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +20,7 @@ from sandbox.oracles.base import Oracle
 from sandbox.problems.base import Params, Problem
 
 Rules = Rule | Mapping[str, Rule]
+Step = Callable[[int, float | None], tuple[float, float]]  # (k, factor of lr) -> (loss, gradient norm) before step k
 ORACLE_STREAM = 1_000_003  # keeps the oracle's draws apart from the frames', which are keyed by the tensor's index
 
 
@@ -26,7 +28,7 @@ ORACLE_STREAM = 1_000_003  # keeps the oracle's draws apart from the frames', wh
 class Trace:
     """One run, and everything needed to repeat it. n = number of steps that were made.
 
-    loss, grad_norm: (n,) before step k.  watched: what `watch` returned, by step.  final: the parameters after the last step.
+    loss, grad_norm: (n,) before step k.  watched: what `watch` returned, by step.  final: parameters after the last.
     """
 
     problem: Problem
@@ -43,7 +45,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Multiplier of the learning rate: linear warm-up over `warmup` steps, then cosine from 1 to `floor` at `total` steps."""
+    """Multiplier of lr: linear warm-up over `warmup` steps, then cosine from 1 to `floor` at `total` steps."""
 
     total: int
     warmup: int = 0
@@ -69,15 +71,16 @@ def run(
 ) -> Trace:
     """Make `steps` steps from `problem.start(seed)`.
 
-    schedule: multiplies every group's lr at step k.  watch: called before every step and after the last with (k, detached parameters);
-    what it returns is kept. A loss that is not finite ends the run with status "diverged". The fused shell differentiates by backward
-    hooks, so it takes no other oracle than Backprop; asking for one raises ValueError.
+    schedule: multiplies every group's lr at step k.  watch: called before every step and after the last with (k,
+    detached parameters); what it returns is kept. A loss that is not finite ends the run with status "diverged". The
+    fused shell differentiates by backward hooks, so it takes no oracle but Backprop; asking for one raises ValueError.
     """
     oracle = oracle or Backprop()
-    step = {"stepwise": StepwiseDriver, "fused": FusedDriver}[shell](problem, rules, oracle, seed)
+    leaves = {name: nn.Parameter(w.clone()) for name, w in problem.start(seed).items()}
+    step = {"stepwise": _stepwise, "fused": _fused}[shell](problem, rules, oracle, seed, leaves)
     losses, norms, watched = [], [], {}
     for k in range(steps + 1):
-        if watch and (seen := watch(k, step.params())):
+        if watch and (seen := watch(k, _detached(leaves))):
             watched[k] = dict(seen)
         if k == steps:
             break
@@ -86,69 +89,62 @@ def run(
         norms.append(norm)
         if not math.isfinite(loss):
             break
-    final = {name: p.double().numpy().copy() for name, p in step.params().items()}
+    final = {name: p.double().numpy().copy() for name, p in _detached(leaves).items()}
     finite = all(math.isfinite(x) for x in losses) and all(np.isfinite(p).all() for p in final.values())
     status = "finished" if finite else "diverged"
     return Trace(problem, oracle, rules, shell, seed, np.array(losses), np.array(norms), final, watched, status)
 
 
-class Driver:
-    """Owns the leaves and the torch optimizer of one run; `__call__` makes step k and returns (loss, gradient norm)."""
+def _stepwise(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: dict[str, nn.Parameter]) -> Step:
+    from sandbox.shells.stepwise import Stepwise
 
-    def __init__(self, problem: Problem, oracle: Oracle, seed: int):
-        self.problem, self.oracle, self.seed = problem, oracle, seed
-        self.leaves = {name: nn.Parameter(w.clone()) for name, w in problem.start(seed).items()}
+    optimizer = Stepwise(leaves.items(), rules, seed=seed)
 
-    def params(self) -> Params:
-        return {name: p.detach() for name, p in self.leaves.items()}
-
-    def set_lr(self, factor: float | None) -> None:
-        if factor is None:
-            return
-        for group in self.optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-
-
-class StepwiseDriver(Driver):
-    def __init__(self, problem: Problem, rules: Rules, oracle: Oracle, seed: int):
-        from sandbox.shells.stepwise import Stepwise
-
-        super().__init__(problem, oracle, seed)
-        self.optimizer = Stepwise(self.leaves.items(), rules, seed=seed)
-
-    def __call__(self, k: int, factor: float | None) -> tuple[float, float]:
-        self.set_lr(factor)
-        draw = self.oracle.draw(generator(self.seed, ORACLE_STREAM, k), self.leaves)
-        loss, grads = self.oracle(self.problem, self.leaves, self.problem.batch(self.seed, k), draw)
-        for name, p in self.leaves.items():
+    def step(k: int, factor: float | None) -> tuple[float, float]:
+        _set_lr(optimizer, factor)
+        draw = oracle.draw(generator(seed, ORACLE_STREAM, k), leaves)
+        loss, grads = oracle(problem, leaves, problem.batch(seed, k), draw)
+        for name, p in leaves.items():
             p.grad = grads[name]
-        self.optimizer.step()
-        return float(loss), float(_norm(grads.values()))
+        norm = _norm(grads[name] for name in leaves)
+        optimizer.step()
+        return float(loss), norm
+
+    return step
 
 
-class FusedDriver(Driver):
-    def __init__(self, problem: Problem, rules: Rules, oracle: Oracle, seed: int):
-        from sandbox.shells.fused import Fused
+def _fused(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: dict[str, nn.Parameter]) -> Step:
+    from sandbox.shells.fused import Fused
 
-        if not isinstance(oracle, Backprop):
-            raise ValueError(
-                f"the fused shell steps inside backward and takes the oracle Backprop only, got {oracle}; use the stepwise shell"
-            )
-        super().__init__(problem, oracle, seed)
-        self.norms: list[Tensor] = []
-        for (
-            p
-        ) in self.leaves.values():  # registered first, so it reads the gradient before the optimizer's hook frees it
-            p.register_post_accumulate_grad_hook(lambda p: self.norms.append(p.grad.detach().double().norm()))
-        self.optimizer = Fused(self.leaves.items(), rules, seed=seed)
+    if not isinstance(oracle, Backprop):
+        raise ValueError(
+            f"the fused shell steps inside backward, so its oracle is Backprop, got {oracle}; use the stepwise shell"
+        )
+    seen: dict[str, float] = {}  # name -> norm of its gradient: the gradients themselves are freed during backward
+    for name, p in leaves.items():  # registered first: it reads the gradient before the optimizer's hook frees it
+        p.register_post_accumulate_grad_hook(lambda p, name=name: seen.update({name: _norm([p.grad])}))
+    optimizer = Fused(leaves.items(), rules, seed=seed)
 
-    def __call__(self, k: int, factor: float | None) -> tuple[float, float]:
-        self.set_lr(factor)
-        self.norms.clear()
-        loss = self.problem.loss(self.leaves, self.problem.batch(self.seed, k))
+    def step(k: int, factor: float | None) -> tuple[float, float]:
+        _set_lr(optimizer, factor)
+        seen.clear()
+        loss = problem.loss(leaves, problem.batch(seed, k))
         loss.backward()
-        return float(loss.detach()), float(torch.stack(self.norms).norm()) if self.norms else 0.0
+        optimizer.step()
+        return float(loss.detach()), math.hypot(*(seen[name] for name in leaves if name in seen))
+
+    return step
 
 
-def _norm(tensors) -> Tensor:
-    return torch.nn.utils.get_total_norm(list(tensors))
+def _detached(leaves: Mapping[str, nn.Parameter]) -> Params:
+    return {name: p.detach() for name, p in leaves.items()}
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, factor: float | None) -> None:
+    for group in optimizer.param_groups if factor is not None else ():
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    """Euclidean norm of all entries together, in float64 whatever their dtype."""
+    return math.hypot(*(float(g.detach().double().norm()) for g in tensors))

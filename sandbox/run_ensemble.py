@@ -1,7 +1,7 @@
 """Many runs of one problem at once -> one Trace each: seeds and settings together, under `torch.func.vmap`.
 
-The same rules, starts, batches and draws as `sandbox.run.run`, hence the same trajectories to rounding. Data and noise are drawn outside of
-vmap, run by run and keyed by (seed, step), and handed in stacked.
+The same rules, starts, batches and draws as `sandbox.run.run`, hence the same trajectories to rounding. Data and noise
+are drawn outside of vmap, run by run and keyed by (seed, step), and handed in stacked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sandbox.draws import generator
-from sandbox.optimizers.base import Rule, with_fields
+from sandbox.optimizers.base import with_fields
 from sandbox.oracles.backprop import Backprop
 from sandbox.oracles.base import Oracle
 from sandbox.problems.base import Params, Problem
@@ -36,9 +36,9 @@ def run_ensemble(
 ) -> tuple[Trace, ...]:
     """One Trace per seed, in their order; run i is `run(problem, rules with values[...][i], seed=seeds[i], ...)`.
 
-    values: a field of every rule -> one number per run.  watch: called before every step and after the last with (k, parameters stacked
-    over the runs); what it returns holds one number per run, (n_runs,).  All runs make all steps: the trace of one that diverges ends at
-    its first loss that is not finite, as in `run`, but `final` is what the last step left.
+    values: a field of every rule -> one number per run.  watch: called before every step and after the last with (k,
+    parameters stacked over the runs); what it returns holds (n_runs,) numbers.  All runs make all steps: the trace of
+    one that diverges ends at its first loss that is not finite, as in `run`, but `final` is what the last step left.
 
     Raises ValueError for no seeds, for values that are not one per run, or for a field that a rule lacks.
     """
@@ -63,14 +63,16 @@ def run_ensemble(
         schedule=schedule,
         watch=look if watch else None,
     )
-    own = [{name: float(column[i]) for name, column in columns.items()} for i in range(len(seeds))]
-    return tuple(_trace(i, problem, oracle, _with(rules, own[i]), seeds[i], recorded, seen) for i in range(len(seeds)))
+    made = [_with(rules, {name: float(column[i]) for name, column in columns.items()}) for i in range(len(seeds))]
+    return tuple(
+        Trace(problem, oracle, made[i], "ensemble", seed, **_numbers(i, recorded, seen)) for i, seed in enumerate(seeds)
+    )
 
 
 class _Inputs:
-    """Batches and the oracle's draws of one step, stacked over the runs: called with k outside of vmap, opened again inside.
+    """Batches and the oracle's draws of one step, stacked over the runs: called with k outside of vmap, opened inside.
 
-    Both are trees of tensors, the same tree for every run; what is no tensor (None, where nothing is random) is the same in every run.
+    Both are trees of tensors, the same tree for every run; a leaf that is no tensor (None: nothing random) is shared.
     """
 
     def __init__(self, problem: Problem, oracle: Oracle, seeds: tuple[int, ...], like: Params):
@@ -85,6 +87,9 @@ class _Inputs:
         self.leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in leaves]
         return tuple(leaf for leaf in self.leaves if isinstance(leaf, Tensor))
 
+    def _draw(self, seed: int, k: int) -> Any:
+        return self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like)
+
     def loss_and_grads(self, params: Params, tensors: tuple[Tensor, ...]) -> tuple[Tensor, Params]:
         mine = iter(tensors)
         leaves = [next(mine) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]
@@ -98,25 +103,14 @@ def _with(rules: Rules, values: Mapping[str, Any]) -> Rules:
     return with_fields(rules, **values)
 
 
-def _trace(
-    i: int, problem: Problem, oracle: Oracle, rules: Rule, seed: int, recorded: Recorded, seen: Watched
-) -> Trace:
-    loss = recorded.losses[i].double().numpy() if len(recorded.losses) else np.empty(0)
-    norm = recorded.grad_norms[i].double().numpy() if len(recorded.losses) else np.empty(0)
+def _numbers(i: int, recorded: Recorded, seen: Watched) -> dict[str, Any]:
+    """What the Trace of run i holds beside its settings."""
+    loss, norm = (x[i].double().numpy() if len(x) else np.empty(0) for x in (recorded.losses, recorded.grad_norms))
     final = {name: w[i].double().numpy().copy() for name, w in recorded.params.items()}
     bad = np.flatnonzero(~np.isfinite(loss))
     n = bad[0] + 1 if len(bad) else len(loss)
+    last_look = n - 1 if len(bad) else n
     finite = not len(bad) and all(np.isfinite(w).all() for w in final.values())
-    watched = {k: {key: float(x[i]) for key, x in numbers.items()} for k, numbers in seen.items() if k <= n}
-    return Trace(
-        problem,
-        oracle,
-        rules,
-        "ensemble",
-        seed,
-        loss[:n],
-        norm[:n],
-        final,
-        watched,
-        "finished" if finite else "diverged",
-    )
+    watched = {k: {key: float(x[i]) for key, x in numbers.items()} for k, numbers in seen.items() if k <= last_look}
+    status = "finished" if finite else "diverged"
+    return {"loss": loss[:n], "grad_norm": norm[:n], "final": final, "watched": watched, "status": status}

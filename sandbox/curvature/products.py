@@ -1,6 +1,6 @@
 """Products with a Hessian that is never stored, as a SciPy operator, and the ends of its spectrum.
 
-    v -> H v      one gradient differentiated along v; memory of a few gradients, whatever n is
+    v -> H v      the gradient's graph, built once and pulled back along v; no matrix, whatever n is
 
 The eigenvalues come from SciPy's restarted Lanczos method (ARPACK) run to machine precision, started from a seeded vector.
 """
@@ -32,11 +32,11 @@ def hessian_operator(
 ) -> LinearOperator:
     """H in the named tensors (None: all) as a symmetric float64 operator (n, n); entries are ordered as `layout_of` says."""
     layout = layout_of(params, names)
-    gradient, at = gradient_at(problem, params, batch, layout), layout.flatten(params)
+    times_hessian = products(gradient_at(problem, params, batch, layout), layout.flatten(params))
 
     def columns(V_nk: np.ndarray) -> np.ndarray:
         rows_kn = torch.from_numpy(np.ascontiguousarray(np.asarray(V_nk, dtype=np.float64).T))
-        return products(gradient, at, rows_kn).numpy().T
+        return times_hessian(rows_kn).numpy().T
 
     def column(v_n: np.ndarray) -> np.ndarray:
         return columns(np.reshape(v_n, (-1, 1)))[:, 0]

@@ -54,9 +54,7 @@ def _count(blocks: list[tuple[int, int, int]]) -> Allocations:
 
 
 def _blocks(events: list[Any]) -> Iterator[tuple[int, int, int]]:
-    waiting = list(events)
-    while waiting:
-        event = waiting.pop()
-        waiting += event.children
+    for event in events:
         if hasattr(event.extra_fields, "alloc_size"):
             yield event.start_time_ns, event.extra_fields.ptr, event.extra_fields.alloc_size
+        yield from _blocks(event.children)

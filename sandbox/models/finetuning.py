@@ -23,7 +23,7 @@ from sandbox.models.classifier import ClassifierConfig
 from sandbox.models.initial import initial, roles_of, shapes_of, skeleton
 from sandbox.models.language import BATCHES, LanguageProblem
 from sandbox.models.roles import Role
-from sandbox.models.text import verses
+from sandbox.models.text import KJV, corpus, verses
 from sandbox.problems.base import Facts, Params
 
 BOOKS = (41, 42, 43, 44, 45, 46, 58, 66)  # Mark, Luke, John, Acts, Romans, 1 Corinthians, Hebrews, Revelation
@@ -104,7 +104,7 @@ class Verses(NamedTuple):
 @lru_cache(maxsize=8)
 def verses_of(base: str, books: tuple[int, ...], context: int) -> Verses:
     """The same number of verses of every book, book by book, in order; longer verses are cut to the context."""
-    coder = load(base).tokenizer.codec(None)
+    coder = load(base).tokenizer.codec(corpus(KJV))
     by_book = [[text for book, text in verses() if book == wanted] for wanted in books]
     count = min(map(len, by_book))
     chosen = [texts[i * len(texts) // count] for texts in by_book for i in range(count)]

@@ -10,7 +10,7 @@ CSS = """
   --link: #7db8f0; --attained: #56b4e9; --holds: #2fc79a; --violated: #ff8f4d; --inconclusive: #f0b93a;
   --out_of_scope: #a0a6ac; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1rem clamp(.8rem, 3vw, 2rem) 4rem; background: var(--paper);
+body { margin: 0 auto; max-width: 82rem; padding: 1rem clamp(.8rem, 3vw, 2rem) 4rem; background: var(--paper);
   color: var(--ink);
   font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .6rem 0; } h2 { font-size: 1.25rem; margin: 2rem 0 .6rem; }
@@ -23,14 +23,14 @@ a { color: var(--link); } code { font-size: .9em; overflow-wrap: anywhere; } .so
 .tally { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; padding: 0; margin: .5rem 0; list-style: none; }
 .alarm { border-left: .3rem solid var(--violated); padding: .3rem .8rem; background: var(--card); }
 .wide { overflow-x: auto; max-width: 100%; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; font-size: .86rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line);
   }
 th { font-weight: 600; color: var(--soft); white-space: nowrap; } td.n { font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.claims td:first-child { min-width: 17rem; }
+.claims td:first-child { min-width: 19rem; }
 .claims td:first-child > a { font-weight: 600; overflow-wrap: anywhere; }
-.claims td[data-name=outcome] { min-width: 8rem; max-width: 13rem; }
+.claims td[data-name=outcome] { min-width: 9rem; max-width: 13rem; }
 figure.overview svg { min-width: 36rem; }
 section.claim { border: 1px solid var(--line); border-radius: .5rem; padding: .9rem 1.1rem; margin: 1rem 0;
   background: var(--card); }
@@ -48,6 +48,7 @@ input { font: inherit; color: inherit; background: var(--card); border: 1px soli
   border-bottom: 1px solid var(--line); }
   .claims td { display: block; border: 0; padding: .08rem 0; } .claims td:empty { display: none; }
   .claims td[data-name]::before { content: attr(data-name) ": "; color: var(--soft); font-weight: 400; }
+  .claims td, .claims td:first-child, .claims td[data-name=outcome] { min-width: 0; max-width: none; }
   .claims td:first-child > a { font-size: 1rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .35rem; } section.claim { padding: .7rem .8rem; } }

@@ -17,19 +17,7 @@ from sandbox.report.look import CSS, JS, PAGE
 from sandbox.report.section import claim_section, inline, recorded
 from sandbox.verdict import Outcome
 
-COLUMNS = (
-    "claim",
-    "statement",
-    "source",
-    "kind",
-    "outcome",
-    "measured",
-    "limit",
-    "predicted",
-    "seeds",
-    "seconds",
-    "tier",
-)
+COLUMNS = ("claim", "kind", "outcome", "measured", "limit", "predicted", "seeds", "seconds", "tier")
 
 
 def write_page(results: Sequence[Result], out_dir: Path, root: Path) -> Path:
@@ -65,9 +53,9 @@ def head(results: Sequence[Result]) -> str:
         f"<ul class='tally'>{''.join(counts)}</ul>",
     ]
     if differing:
-        lines.append(
-            f"<p class='alarm'><b>{_claims(len(differing))} {'differs' if len(differing) == 1 else 'differ'} from the record:</b> {_links(differing)}</p>"
-        )
+        verb = "differs" if len(differing) == 1 else "differ"
+        start = f"{_claims(len(differing))} {verb} from the record:"
+        lines.append(f"<p class='alarm'><b>{start}</b> {_links(differing)}</p>")
     else:
         lines.append("<p>No claim differs from the record.</p>")
     if surprising:
@@ -86,7 +74,8 @@ def table(results: Sequence[Result]) -> str:
     return (
         "<h2>All claims</h2>\n<p><label class='filter'>Show only what contains "
         "<input id='filter' type='search' placeholder='e.g. violated, parity, adam-mini'></label></p>\n"
-        f"<div class='wide'><table class='claims'><thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table></div>"
+        f"<div class='wide'><table class='claims'><thead><tr>{heads}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody></table></div>"
     )
 
 
@@ -136,10 +125,8 @@ def _cell(name: str, text: str) -> str:
 
 def expectation(result: Result) -> str:
     """`predicted X`, and `found Y` where a run has shown otherwise."""
-    claim = result.claim
-    found = f", found {words.word(claim.found.outcome)}" if claim.found else ""
     alarm = "" if result.agrees else " <b>differs</b>"
-    return f"{words.word(claim.predicted)}{found}{alarm}"
+    return f"{words.word(result.claim.predicted)}{_found(result)}{alarm}"
 
 
 def _picture(results: Sequence[Result]) -> str:
@@ -154,7 +141,15 @@ def _picture(results: Sequence[Result]) -> str:
 
 
 def _links(results: Sequence[Result]) -> str:
-    return ", ".join(f"<a href='#{escape(r.claim.id)}'>{escape(r.claim.id)}</a> ({expectation(r)})" for r in results)
+    return "; ".join(
+        f"<a href='#{escape(r.claim.id)}'>{escape(r.claim.id)}</a> "
+        f"(predicted {words.word(r.claim.predicted)}{_found(r)}, now {words.word(r.outcome)})"
+        for r in results
+    )
+
+
+def _found(result: Result) -> str:
+    return f", found {words.word(result.claim.found.outcome)}" if result.claim.found else ""
 
 
 def _claims(count: int) -> str:

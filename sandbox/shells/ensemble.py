@@ -72,7 +72,8 @@ def ensemble(
     """`steps` steps of all runs; records every `record_every`-th, from 0.
 
     loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise),
-    stacked over the runs; without it the second argument is ().
+    stacked over the runs; without it the second argument is ().  schedule: step -> multiplier of every learning rate.
+    watch: called with (step, stacked params) before every step and after the last.
 
     Raises ValueError where a value is a field that a rule lacks, or where `rules` misses or invents a name.
     """
@@ -84,9 +85,9 @@ def ensemble(
     for k in range(steps):
         if watch:
             watch(k, params)
-        draws = _draws(assigned, params, runs.seeds, k)
-        stacked = (params, states, values, draws, extra(k) if extra is not None else ())
-        loss, norm, params, states = vmap(_one_run(loss_and_grads, assigned, k, schedule(k) if schedule else 1.0))(*stacked)
+        one_run = _one_run(loss_and_grads, assigned, k, schedule(k) if schedule else 1.0)
+        draws, extras = _draws(assigned, params, runs.seeds, k), extra(k) if extra else ()
+        loss, norm, params, states = vmap(one_run)(params, states, values, draws, extras)
         if k in recorded:
             losses.append(loss)
             norms.append(norm)

@@ -34,7 +34,7 @@ def smooth_gap(
     """Q with Q <= 0 for two points (x, gradient, value) of an L-smooth function, convex or not.
 
     f_low - f_up + <g_low, dx> + (|dg|^2 / L - L |dx|^2 + 2 <dg, dx>) / 4,  dx = x_up - x_low, dg = g_up - g_low.
-    Source: Taylor, Hendrickx, Glineur (2017), Theorem 6 (number recalled), at mu = -L; derived in the proofs that use it.
+    Source: Taylor, Hendrickx, Glineur (2017), Theorem 6 (number recalled), at mu = -L; derived where a proof uses it.
     """
     (x_up, g_up, f_up), (x_low, g_low, f_low) = upper, lower
     dx, dg = x_up - x_low, g_up - g_low
@@ -42,9 +42,10 @@ def smooth_gap(
 
 
 def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str, str] | None:
-    """None where `expr` >= 0 is proved for all reals in `domain` (z3, nonlinear real arithmetic), else a point where it is < 0.
+    """None where `expr` >= 0 is proved on `domain` (z3, nonlinear real arithmetic), else a point where it is < 0.
 
-    `expr` is a rational function, and its sign is asked where the denominator is not 0. Raises ValueError where z3 gives up.
+    `expr` is a rational function, and its sign is asked where the denominator is not 0. Positive symbols count as such.
+    Raises ValueError where z3 gives up, and for an empty domain, on which everything would be proved.
     """
     import z3
 
@@ -54,14 +55,15 @@ def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str,
     env: dict[sympy.Basic, z3.ArithRef] = {}
     solver = z3.SolverFor("QF_NRA")
     solver.set("timeout", 20_000)
-    solver.add(_z3(denominator, env) != 0, _z3(sympy.expand(numerator * denominator), env) < 0)
+    negative = (_z3(denominator, env) != 0, _z3(sympy.expand(numerator * denominator), env) < 0)
     for relation in relations:
         left, right = _z3(sympy.expand(relation.lhs), env), _z3(sympy.expand(relation.rhs), env)
         solver.add(_RELATIONS[type(relation)](left, right))
-    solver.add(
-        *(v > 0 for e, v in env.items() if e.is_Pow), *(v * v == _z3(e.base, env) for e, v in env.items() if e.is_Pow)
-    )
-    answer = solver.check()
+    solver.add(*(v > 0 for e, v in env.items() if e.is_positive))
+    solver.add(*(v * v == _z3(e.base, env) for e, v in tuple(env.items()) if e.is_Pow))
+    if solver.check() == z3.unsat:
+        raise ValueError(f"the domain {relations} is empty, so a proof on it would say nothing")
+    answer = solver.check(*negative)
     if answer == z3.unknown:
         raise ValueError(f"z3 could not decide {expr} >= 0 on {relations}: {solver.reason_unknown()}; split the domain")
     return None if answer == z3.unsat else {str(d): str(solver.model()[d]) for d in solver.model().decls()}

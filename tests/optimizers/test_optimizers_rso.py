@@ -109,7 +109,7 @@ def test_without_eta_there_is_no_proximal_pull():
     moved = {}
     for eta in (None, 0.5):
         rule = RSO(GradientDescent(lr=0.1), R, update_gap=10, eta=eta)
-        state = rule.refresh(zero, rule.init(w), w, rule.draw(generator(1), (5, D)))._replace(B=torch.ones(5, R))
+        state = rule.refresh(zero, rule.init(w), w, rule.draw(generator(1), (5, D)))._replace(B=torch.ones(5, R, dtype=w.dtype))
         moved[eta] = rule.step(zero, state, w)[1].B.mean().item()
     assert moved[None] == 1.0
     assert moved[0.5] == pytest.approx(1 - 0.1 / 0.5)

@@ -1,0 +1,87 @@
+"""A root with its claims and its ledger, and the three things that are done there: look, run, record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.ledger.check import Orders, check, record
+from sandbox.ledger.claim import TIERS, Claim, Tier
+from sandbox.ledger.collect import Experiment, choose, collect, find_root
+from sandbox.ledger.execute import Progress, pool
+from sandbox.ledger.result import Result
+from sandbox.ledger.store import Store
+
+
+@dataclass(frozen=True)
+class Bench:
+    """root: where experiments/ lies.  out: where results are kept."""
+
+    root: Path
+    out: Path
+    experiments: tuple[Experiment, ...]
+
+    @property
+    def ledger(self) -> Path:
+        return self.out / "ledger.sqlite"
+
+    def look(self) -> tuple[Result, ...]:
+        """What is stored or recorded of every claim; runs nothing."""
+        with Store(self.ledger) as store:
+            return check(self.experiments, store)
+
+    def run(self, order: "Order", progress: Progress = lambda done, total, text: None) -> tuple[Result, ...]:
+        """Run what is missing; a result for every claim of the root, run or not.
+
+        Raises ValueError where an id names a claim of a slower tier of which nothing is stored or recorded.
+        """
+        slow = self._too_slow(order)
+        ids = frozenset(claim.id for claim in order.chosen if claim.id not in slow)
+        with Store(self.ledger) as store, pool(order.workers) as executor:
+            orders = Orders(ids, ids if order.fresh else (), slots=max(1, 2 * order.workers))
+            return check(self.experiments, store, orders, executor=executor, progress=progress)
+
+    def record(self, claims: Sequence[Claim]) -> list[Path]:
+        """Export the rows of these claims. Raises ValueError where one has not been run whole at this code version."""
+        with Store(self.ledger) as store:
+            paths, incomplete = record(self.experiments, store, [claim.id for claim in claims])
+        if incomplete:
+            raise ValueError(f"a record needs all rows at this code version; {', '.join(incomplete)} lack some: run them first")
+        return paths
+
+    def file_of(self, claim: Claim) -> str:
+        return next(experiment.file.name for experiment in self.experiments if claim in experiment.claims)
+
+    def _too_slow(self, order: "Order") -> set[str]:
+        slow = {claim.id: claim for claim in order.chosen if TIERS.index(claim.tier) > TIERS.index(order.tier)}
+        named = [name for name in order.names if name in slow]
+        shown = {result.claim.id for result in self.look() if result.outcome is not None} if named else set()
+        for name in named:
+            if name not in shown:
+                claim = slow[name]
+                raise ValueError(
+                    f"{name} is of the {claim.tier} tier (about {claim.cost_s:g} s on one core) and nothing is recorded for it; "
+                    f"add --tier {claim.tier} to run it"
+                )
+        return set(slow)
+
+
+@dataclass(frozen=True)
+class Order:
+    """names: as they were asked for.  chosen: the claims they mean.  workers: 0 means in this process.  fresh: run stored rows again."""
+
+    names: tuple[str, ...]
+    chosen: tuple[Claim, ...]
+    tier: Tier
+    workers: int
+    fresh: bool = False
+
+
+def open_bench(root: Path | None, out: Path | None) -> Bench:
+    """Find the root (from here upward where None) and load its claims. Raises ValueError, see `find_root` and `collect`."""
+    root = root.resolve() if root else find_root(Path.cwd())
+    return Bench(root, out.resolve() if out else root / "results", collect(root))
+
+
+def order(bench: Bench, names: Sequence[str], tier: Tier, *, workers: int, fresh: bool = False) -> Order:
+    """Raises ValueError for an unknown name, with the nearest ones."""
+    return Order(tuple(names), choose(bench.experiments, names), tier, workers, fresh)

@@ -1,0 +1,171 @@
+"""The results as a table for a terminal of any width, and the sentences below it.
+
+Narrow terminals lose the columns that matter least, never a row; a file or a pipe gets the full width and no colours.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.ledger.proofs import Checked
+from sandbox.ledger.result import Result
+from sandbox.report import words
+from sandbox.verdict import Outcome
+
+COLOURS = {
+    Outcome.ATTAINED: "bold green",
+    Outcome.HOLDS: "green",
+    Outcome.VIOLATED: "red",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.OUT_OF_SCOPE: "bright_black",
+}
+PIPE_WIDTH = 180  # columns where the output is no terminal
+# (name, least width of the terminal that shows it)
+COLUMNS = (
+    ("claim", 0),
+    ("statement", 150),
+    ("measured", 70),
+    ("limit", 90),
+    ("outcome", 0),
+    ("expected", 100),
+    ("seeds", 110),
+    ("s", 120),
+    ("rows from", 110),
+)
+LIST_COLUMNS = (("claim", 0), ("statement", 90), ("source", 120), ("tier", 60), ("cost s", 60), ("last verdict", 0))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Writes to stdout (or stderr), as wide as the terminal, `PIPE_WIDTH` where there is none."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+
+
+def show(results: Sequence[Result], out: Console) -> None:
+    """The table, then one sentence for each result that needs one, then the tally."""
+    out.print(table(results, out.width))
+    for line in (line for result in results for line in remarks(result)):
+        out.print(line)
+    out.print(tally(results))
+
+
+def table(results: Sequence[Result], width: int) -> Table:
+    shown = [name for name, least in COLUMNS if width >= least]
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in shown:
+        numeric = name in ("seeds", "s")
+        made.add_column(name, justify="right" if numeric else "left", no_wrap=name != "claim", overflow="fold" if name == "claim" else "ellipsis")
+    for result in results:
+        cells = _cells(result)
+        made.add_row(*(cells[name] for name in shown))
+    return made
+
+
+def expectation(result: Result) -> str:
+    """`predicted HOLDS`, or `predicted HOLDS, found VIOLATED` where a run has shown otherwise."""
+    claim = result.claim
+    found = f", found {claim.found.outcome.name}" if claim.found else ""
+    return f"predicted {claim.predicted.name}{found}"
+
+
+def remarks(result: Result) -> list[Text]:
+    """What the table has no room for: an error, a difference from the record, why it is open, and how many seeds would decide."""
+    name, lines = result.claim.id, []
+    if result.error:
+        return [Text(f"{name}: could not be judged. {result.error}", style="bold red")]
+    if not result.agrees:
+        lines.append(Text(f"{name}: {expectation(result)}, but this run gives {result.outcome.name}", style="bold red"))
+    verdict = result.telling.verdict if result.telling else None
+    if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
+        lines.append(Text(f"{name}: the interval straddles the limit; {_more_seeds(result)}{_because(verdict.reason)}", style="yellow"))
+    elif verdict and verdict.reason:
+        lines.append(Text(f"{name}: {verdict.reason}", style="bright_black"))
+    return lines
+
+
+def tally(results: Sequence[Result]) -> Text:
+    """`5 claims: 3 HOLDS, 1 VIOLATED, 1 not run; 0 differ from the record`."""
+    counts = Counter(result.outcome for result in results)
+    parts = [f"{counts[outcome]} {outcome.name.replace('_', ' ')}" for outcome in Outcome if counts[outcome]]
+    errors = sum(bool(result.error) for result in results)
+    parts += [f"{counts[None] - errors} not run"] * (counts[None] > errors) + [f"{errors} with errors"] * (errors > 0)
+    differ = sum(not result.agrees and not result.error for result in results)
+    claims = f"{len(results)} claim{'' if len(results) == 1 else 's'}"
+    record = f"{differ} differ{'s' if differ == 1 else ''} from the record" if differ else "none differs from the record"
+    return Text(f"{claims}: {', '.join(parts)}; {record}", style="bold red" if differ or errors else "bold")
+
+
+def _cells(result: Result) -> dict[str, Text]:
+    claim, case = result.claim, result.telling
+    verdict = case.verdict if case else None
+    settings = f" (1 of {len(result.cases)})" if len(result.cases) > 1 else ""
+    plain = {
+        "claim": claim.id,
+        "statement": _short(claim.statement),
+        "measured": words.interval(verdict) + settings if verdict else "–",
+        "limit": words.limit(verdict) if verdict else "–",
+        "expected": expectation(result).removeprefix("predicted "),
+        "seeds": str(len(verdict.fit.samples)) if verdict and verdict.fit else "–",
+        "s": f"{result.seconds:.1f}" if result.cases else f"({claim.cost_s:g})",
+        "rows from": _origin(result),
+    }
+    return {name: Text(text) for name, text in plain.items()} | {"outcome": _outcome(result)}
+
+
+def _outcome(result: Result) -> Text:
+    if result.error:
+        return Text("ERROR", style="bold red")
+    if result.outcome is None:
+        return Text("not run", style="bright_black")
+    mark = "" if result.agrees else " !"
+    return Text(result.outcome.name.replace("_", " ") + mark, style=COLOURS[result.outcome])
+
+
+def _origin(result: Result) -> str:
+    if result.origin == "recorded":
+        return f"recorded {result.date} at {result.code[:8]}"
+    return result.date if result.origin == "measured" else f"tier {result.claim.tier}"
+
+
+def _more_seeds(result: Result) -> str:
+    verdict = result.telling.verdict
+    if verdict.more_seeds is None:
+        return "more seeds alone would not decide"
+    return f"about {verdict.more_seeds} seeds in all would decide (now {len(verdict.fit.samples)})"
+
+
+def _because(reason: str) -> str:
+    return f"; {reason}" if reason else ""
+
+
+def _short(statement: str, length: int = 46) -> str:
+    return statement if len(statement) <= length else statement[: length - 1].rstrip() + "…"
+
+
+def listing(results: Sequence[Result], width: int) -> Table:
+    """Every claim with its source, its cost and its last verdict."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name, least in LIST_COLUMNS:
+        if width >= least:
+            made.add_column(name, justify="right" if name == "cost s" else "left", overflow="fold")
+    for result in results:
+        claim = result.claim
+        last = _outcome(result) if result.outcome is None else _outcome(result).append(f", {_origin(result)}", style="default")
+        plain = (claim.id, claim.statement, f"{claim.source} ({claim.known})", claim.tier, f"{claim.cost_s:g}")
+        cells = [*map(Text, plain), last]
+        made.add_row(*(cell for cell, (_, least) in zip(cells, LIST_COLUMNS, strict=True) if width >= least))
+    return made
+
+
+def proof_table(checked: Sequence[Checked]) -> Table:
+    """Every proof with its status, its steps, its time and the bounds that rest on it."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in ("proof", "status", "steps", "s", "bounds"):
+        made.add_column(name, justify="right" if name in ("steps", "s") else "left", overflow="fold")
+    for one in checked:
+        status = Text(one.status.upper(), style="green" if one.status == "proved" else "bold red")
+        made.add_row(one.proof.id, status, str(one.steps), f"{one.seconds:.1f}", ", ".join(one.proof.bounds) or "none")
+    return made
