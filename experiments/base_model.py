@@ -1,12 +1,13 @@
-"""The base model that the fine-tuning problems start from: about a million parameters, trained here by one deterministic command.
+"""The base model that the fine-tuning problems start from: about a million parameters, trained here by one
+deterministic command.
 
 Run:    .venv/bin/python experiments/base_model.py            (10 minutes on one core, 20 at most)
 Makes:  experiments/records/base_model/ with model.safetensors, tokenizer.json, card.json, loss.csv, loss.png
 
-A Llama-like model reads the pretraining part of the packaged text (Genesis to Matthew), never the part that fine-tuning uses.
-AdamW of torch.optim, linear warm-up, cosine to a tenth. One thread, because the order of a sum depends on their number: on
-another processor or another torch the weights differ in the last bits and the kept file is not reproduced byte for byte.
-This file makes no claim; it is collected by nothing.
+A Llama-like model reads the pretraining part of the packaged text (Genesis to Matthew), never the part that fine-tuning
+uses. AdamW of torch.optim, linear warm-up, cosine to a tenth. One thread, because the order of a sum depends on their
+number: on another processor or another torch the weights differ in the last bits and the kept file is not reproduced
+byte for byte. This file makes no claim; it is collected by nothing.
 """
 
 import csv
@@ -59,9 +60,13 @@ def rate(setting: Setting, step: int) -> float:
 
 
 def train(problem: LanguageProblem, setting: Setting) -> tuple[Params, list[tuple[int, float, float | None]]]:
-    """Weights after the last step, and rows of (step, training loss averaged since the last row, held-out loss every 500 steps)."""
+    """Weights after the last step, and rows of (step, training loss averaged since the last row, held-out loss every
+    500 steps).
+    """
     params = {name: value.requires_grad_() for name, value in problem.start(setting.seed).items()}
-    optimizer = torch.optim.AdamW(params.values(), lr=setting.lr, betas=setting.betas, weight_decay=setting.weight_decay)
+    optimizer = torch.optim.AdamW(
+        params.values(), lr=setting.lr, betas=setting.betas, weight_decay=setting.weight_decay
+    )
     rows, recent = [], []
     for step in range(setting.steps):
         optimizer.param_groups[0]["lr"] = rate(setting, step)
@@ -93,7 +98,10 @@ def card(problem: LanguageProblem, setting: Setting, params: Params, seconds: fl
     return {
         "model": asdict(problem.model),
         "text": {"name": problem.text, "part": problem.part, "sha256": corpus(problem.text).digest},
-        "tokenizer": {"vocab": problem.model.vocab, "sha256": hashlib.sha256(problem.codec().state.encode()).hexdigest()},
+        "tokenizer": {
+            "vocab": problem.model.vocab,
+            "sha256": hashlib.sha256(problem.codec().state.encode()).hexdigest(),
+        },
         "batch_size": problem.batch_size,
         "training": asdict(setting),
         "parameters": sum(value.numel() for value in params.values()),

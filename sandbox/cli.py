@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,11 @@ app = typer.Typer(
 )
 card = typer.Typer(no_args_is_help=True, help="Settings cards: what holds, for a run at full scale.")
 app.add_typer(card, name="card")
+
+
+class Family(StrEnum):
+    gpt = "gpt"
+    llama = "llama"
 
 
 class TierName(StrEnum):
@@ -127,6 +133,63 @@ def report(out: Out = None, root: Root = None) -> None:
     bench = open_bench(root, out)
     for path in _write(bench.look(), bench.out, bench.root):
         typer.echo(f"wrote {path}")
+
+
+@app.command()
+def hessian(
+    family: Annotated[Family, typer.Option(help="which tiny transformer")] = Family.llama,
+    width: Annotated[int, typer.Option(help="width of the model, at least 8")] = 16,
+    steps: Annotated[int, typer.Option(help="steps of AdamW before the Hessian is taken; 0: at the start")] = 0,
+    seed: Annotated[int, typer.Option(help="draws weights, batches and the random partition")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for hessian.svg")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Exact Hessian of one transformer block: mass inside Adam-mini's blocks against random ones, and a heat map.
+
+    Example: sandbox hessian --family gpt --width 16
+    """
+    from sandbox.curvature import structure
+    from sandbox.report import figures
+    from sandbox.report.terminal import console, mass_table
+
+    matrix, partitions = _hessian_of(family, width, steps, seed)
+    rows = structure.within(matrix, partitions)
+    picture = structure.heat_map(matrix)
+    path = out / "hessian.svg"
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(figures.heat_map(picture.values, [round(edge) for edge in picture.edges], f"{family} block, |H|"))
+    if as_json:
+        return _print_json([_mass_json(asdict(row)) for row in rows])
+    console().print(mass_table(rows))
+    typer.echo(f"wrote {path}")
+
+
+def _hessian_of(family: str, width: int, steps: int, seed: int) -> tuple[Any, dict[str, Any]]:
+    """The Hessian in the tensors of a one-block model on real text (embedding and head left out), and two partitions of it."""
+    import torch
+
+    from sandbox.curvature.hessian import dense_hessian
+    from sandbox.models import gpt, llama, partitions
+    from sandbox.models.language import LanguageProblem, fitted
+    from sandbox.models.tokenizers import Characters
+    from sandbox.optimizers.adamw import AdamW
+    from sandbox.run import run
+
+    torch.set_num_threads(1)
+    config = {"gpt": gpt.GPTConfig, "llama": llama.LlamaConfig}[family]
+    model = config(vocab=2, width=width, layers=1, heads=4, context=16)
+    problem = fitted(LanguageProblem(model, tokenizer=Characters(), batch_size=8, dtype="float64"))
+    final = run(problem, AdamW(lr=3e-3), steps=steps, seed=seed).final if steps else problem.start(seed)
+    params = {name: torch.as_tensor(tensor) for name, tensor in final.items()}
+    names = [name for name, role in problem.roles.items() if role.kind not in ("embedding", "position", "head")]
+    cuts = partitions.from_blocks(partitions.adam_mini(problem.roles, problem.shapes), problem.shapes)
+    matrix = dense_hessian(problem, params, problem.batch(seed, steps), names=names)
+    return matrix, {"adam-mini": cuts, "random": partitions.random_like(cuts, seed)}
+
+
+def _mass_json(row: dict[str, Any]) -> dict[str, Any]:
+    """One block has no excess over chance: null."""
+    return {"id": f"{row['name']}/{row['partition']}", "status": "measured"} | {k: None if v != v else v for k, v in row.items()}
 
 
 def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:

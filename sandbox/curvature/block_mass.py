@@ -97,7 +97,9 @@ def chance_mass(H: np.ndarray, labels: np.ndarray | torch.Tensor) -> float:
 def measure(H: np.ndarray, labels: np.ndarray | torch.Tensor, *, name: str, partition: str) -> BlockMass:
     """Mass, chance and excess of one partition. The excess is nan where chance alone gives 1 (one block, or a diagonal H)."""
     mass, null = block_mass(H, labels), chance_mass(H, labels)
-    excess = (mass - null) / (1.0 - null) if 1.0 - null > 1e-12 else float("nan")  # 1e-12: rounding of two sums of squares
+    excess = (
+        (mass - null) / (1.0 - null) if 1.0 - null > 1e-12 else float("nan")
+    )  # 1e-12: rounding of two sums of squares
     return BlockMass(name, partition, mass, null, excess, len(groups(labels, len(H))))
 
 
@@ -138,5 +140,7 @@ def probed_mass(
 def _square(H: np.ndarray) -> float:
     total = float(np.square(H).sum())
     if total == 0.0:
-        raise ValueError(f"the mass of a block is a share of |H|_F^2, which is 0 for this {H.shape} Hessian; nothing to share")
+        raise ValueError(
+            f"the mass of a block is a share of |H|_F^2, which is 0 for this {H.shape} Hessian; nothing to share"
+        )
     return total

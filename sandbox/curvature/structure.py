@@ -82,5 +82,7 @@ def heat_map(hessian: Hessian, *, size: int = 512, pool: Literal["max", "mean"] 
 
 def _labels(partition: Partition, title: str, name: str) -> np.ndarray:
     if name not in partition.labels:
-        raise ValueError(f"the partition {title!r} must cut every tensor of the Hessian, but has no {name!r}; it cuts {list(partition.labels)}")
+        raise ValueError(
+            f"the partition {title!r} must cut every tensor of the Hessian, but has no {name!r}; it cuts {list(partition.labels)}"
+        )
     return partition.labels[name].numpy()

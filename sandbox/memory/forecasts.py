@@ -134,5 +134,7 @@ def fused_forecast(
 def _chosen(shapes: Shapes, tied: Collection[str]) -> Shapes:
     unknown = [name for name in tied if name not in shapes]
     if unknown:
-        raise ValueError(f"tied tensors must be parameters, got {unknown}; the parameters begin with {list(shapes)[:5]}")
+        raise ValueError(
+            f"tied tensors must be parameters, got {unknown}; the parameters begin with {list(shapes)[:5]}"
+        )
     return {name: shapes[name] for name in shapes if name in set(tied)}

@@ -2,9 +2,9 @@
 
     A = softmax(Q K^T / sqrt(C) + M),   out = A V,   M_ts = 0 for s <= t and -inf for s > t
 
-Source: Vaswani et al. (2017), section 3.2.1, https://arxiv.org/abs/1706.03762; groups of heads that share one key and one value:
-Ainslie et al. (2023), https://arxiv.org/abs/2305.13245 (recalled).  Departures from the paper: none.
-The fused kernels of torch have no second derivative on every device; this one is five plain operations.
+Source: Vaswani et al. (2017), section 3.2.1, https://arxiv.org/abs/1706.03762; groups of heads that share one key and
+one value: Ainslie et al. (2023), https://arxiv.org/abs/2305.13245 (recalled).  Departures from the paper: none. The
+fused kernels of torch have no second derivative on every device; this one is five plain operations.
 
 Letters: B batch, T time, D width, H heads, G key-value heads, R = H / G query heads per group, C = D / H head width.
 """

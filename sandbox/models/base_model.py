@@ -1,7 +1,7 @@
 """The kept base model: its card, its weights checked against the card's hash, its tokenizer.
 
-The folder holds model.safetensors, tokenizer.json and card.json; `experiments/base_model.py` makes it. Weights are read as safetensors, so that
-nothing in the file is executed.
+The folder holds model.safetensors, tokenizer.json and card.json; `experiments/base_model.py` makes it. Weights are read
+as safetensors, so that nothing in the file is executed.
 """
 
 import hashlib
@@ -30,13 +30,17 @@ class BaseModel:
 
 
 def folder_of(base: str) -> Path:
-    """The folder itself where it exists, otherwise below the nearest project folder. Raises ValueError where it is nowhere."""
+    """The folder itself where it exists, otherwise below the nearest project folder. Raises ValueError where it is
+    nowhere.
+    """
     found = upward(base)
     roots = (Path(base), *((found / base,) if found else ()), Path(__file__).parents[2] / base)
     for folder in roots:
         if (folder / "card.json").is_file():
             return folder.resolve()
-    raise ValueError(f"the base model {base!r} has no card.json: train it by `python experiments/base_model.py`, or name its folder")
+    raise ValueError(
+        f"the base model {base!r} has no card.json: train it by `python experiments/base_model.py`, or name its folder"
+    )
 
 
 @lru_cache(maxsize=4)
@@ -54,7 +58,9 @@ def load(base: str = BASE) -> BaseModel:
 def checked(path: Path, sha256: str) -> bytes:
     """The bytes of a file. Raises ValueError where it is missing or its hash is another."""
     if not path.is_file():
-        raise ValueError(f"{path.name} is missing beside {path.parent / 'card.json'}: restore it, or train the base model anew")
+        raise ValueError(
+            f"{path.name} is missing beside {path.parent / 'card.json'}: restore it, or train the base model anew"
+        )
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:

@@ -1,8 +1,9 @@
 """Fine-tuning from the base model, on text that it has not read: continuation, and which book a verse is from.
 
-Continuation: next-token prediction on the fine-tuning part (Mark to Revelation), as LanguageProblem, from the base weights.
-Classification: eight books of that part, the eight with the most verses; as many verses of each as the shortest has (303 of Hebrews),
-evenly spread over the book, so that guessing is right in 1 of 8; every fifth of them is held out, alternating through the book.
+Continuation: next-token prediction on the fine-tuning part (Mark to Revelation), as LanguageProblem, from the base
+weights. Classification: eight books of that part, the eight with the most verses; as many verses of each as the
+shortest has (303 of Hebrews), evenly spread over the book, so that guessing is right in 1 of 8; every fifth of them is
+held out, alternating through the book.
 
 Letters: B batch, T context, K classes, n verses.
 """
@@ -120,14 +121,16 @@ def check_books(books: Sequence[int]) -> None:
         raise ValueError(f"books must be at least two different numbers, got {tuple(books)}")
     if read := [book for book in books if not FIRST_UNREAD <= book <= LAST]:
         raise ValueError(
-            f"book {read[0]} is not in the fine-tuning part: books are numbered 1 to {LAST} and the base model has read 1 to {FIRST_UNREAD - 1}; "
+            f"book {read[0]} is not in the fine-tuning part: books are numbered 1 to {LAST} and the base model "
+            f"has read 1 to {FIRST_UNREAD - 1}; "
             f"choose from {FIRST_UNREAD} to {LAST}"
         )
 
 
 @dataclass(frozen=True)
 class ClassificationProblem:
-    """base: folder of the base model.  books: the K classes.  context: T, tokens of a verse that are read.  batch_size: B verses.
+    """base: folder of the base model.  books: the K classes.  context: T, tokens of a verse that are read.  batch_size:
+    B verses.
 
     Raises ValueError for books that cannot be classes, see `check_books`.
     """
@@ -193,7 +196,9 @@ class ClassificationProblem:
     def held_out_logits(self, params: Params) -> tuple[Tensor, Tensor]:
         """Logits and labels of the held-out verses."""
         rows = self.verses().take(self.split()[1])
-        return torch.cat([self.logits(params, rows.take(i)) for i in torch.arange(len(rows.labels)).split(64)]), rows.labels
+        return torch.cat(
+            [self.logits(params, rows.take(i)) for i in torch.arange(len(rows.labels)).split(64)]
+        ), rows.labels
 
     def held_out(self, params: Params) -> float:
         """Mean loss over the held-out verses, in nats per verse."""

@@ -5,8 +5,8 @@
     logits = W_head LayerNorm(x)
 
 Source: Radford et al. (2019), "Language models are unsupervised multitask learners", section 2.3 (recalled).
-Departures from the paper: query, key and value are three matrices, not one fused matrix, so that a head is a chunk of rows;
-no dropout; exact GELU.
+Departures from the paper: query, key and value are three matrices, not one fused matrix, so that a head is a chunk of
+rows; no dropout; exact GELU.
 
 Letters: B batch, T time, V vocabulary, D width, H heads, C = D / H, F hidden width of the feed-forward layer.
 """
@@ -24,11 +24,12 @@ from sandbox.models.sizes import check_context, check_divides, check_positive
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """vocab: V.  width: D.  layers: number of blocks.  heads: H, divides D.  context: longest T, rows of the position table.
+    """vocab: V.  width: D.  layers: number of blocks.  heads: H, divides D.  context: longest T, rows of the position
+    table.
 
     tied: the head is the embedding matrix.  ffn: F, or None for 4 D.
-    init, std: "normal" draws every matrix with `std` and divides the two matrices that write into the residual stream by
-    sqrt(2 layers); "lecun" uses 1 / sqrt(fan-in) instead.  Raises ValueError where the sizes do not fit.
+    init, std: "normal" draws every matrix with `std` and divides the two matrices that write into the residual stream
+    by sqrt(2 layers); "lecun" uses 1 / sqrt(fan-in) instead.  Raises ValueError where the sizes do not fit.
     """
 
     vocab: int

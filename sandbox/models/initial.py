@@ -1,10 +1,11 @@
 """Initial parameters as a pure function of (configuration, seed): drawn in float64 on the CPU, then cast.
 
     normal:  every matrix N(0, std^2); the matrices that write into the residual stream N(0, std^2 / (2 layers))
-    lecun:   every matrix N(0, 1 / fan-in); tables of tokens and positions N(0, 1 / width), since a tied table is also the head
-    gains 1, biases 0
+    lecun:   every matrix N(0, 1 / fan-in); tables of tokens and positions N(0, 1 / width), since a tied table is also
+    the head gains 1, biases 0
 
-Source: Radford et al. (2019), section 2.3, for the scaling of residual writers (recalled); LeCun et al. (1998), "Efficient BackProp", 4.6 (recalled).
+Source: Radford et al. (2019), section 2.3, for the scaling of residual writers (recalled); LeCun et al. (1998),
+"Efficient BackProp", 4.6 (recalled).
 """
 
 from functools import lru_cache
@@ -34,7 +35,9 @@ class Config(Protocol):
 
 @lru_cache(maxsize=64)
 def skeleton(config: Config) -> nn.Module:
-    """The module without numbers (meta device), to be called through `torch.func.functional_call`; shared, so do not change it."""
+    """The module without numbers (meta device), to be called through `torch.func.functional_call`; shared, so do not
+    change it.
+    """
     with torch.device("meta"):
         return config.module()
 

@@ -2,8 +2,9 @@
 
     loss(w; tokens) = mean over (b, t) of -log softmax(f_w(tokens_b,0..t))[token_b,t+1]        in nats per token
 
-A part of the text is cut into 8 equal segments; the last tenth of every segment is held out. Training windows lie wholly inside the first
-nine tenths and start anywhere there; held-out windows do not overlap. A batch is a pure function of (seed, step).
+A part of the text is cut into 8 equal segments; the last tenth of every segment is held out. Training windows lie
+wholly inside the first nine tenths and start anywhere there; held-out windows do not overlap. A batch is a pure
+function of (seed, step).
 
 Letters: B batch, T context, V vocabulary.
 """
@@ -25,7 +26,7 @@ from sandbox.models.text import KJV, Part, cached, corpus
 from sandbox.models.tokenizers import BytePairs, Codec, Tokenizer
 from sandbox.problems.base import Facts, Params
 
-SEGMENTS, HELD_OUT = 8, 0.1
+SEGMENTS, HELD_OUT = 8, 10  # segments of a part, and one token in so many of each is held out
 BATCHES = 0x42  # last part of the key of a batch draw
 CHUNK = 2048  # tokens per forward pass of an evaluation
 
@@ -53,7 +54,8 @@ def token_ids(text: str, tokenizer: Tokenizer, part: Part) -> Tensor:
 class Layout:
     """Where training and held-out windows of T + 1 tokens lie in n tokens.
 
-    segment: tokens per segment.  train: tokens of each segment that are for training, the rest is held out.  context: T.
+    segment: tokens per segment.  train: tokens of each segment that are for training, the rest is held out.  context:
+    T.
     """
 
     segment: int
@@ -67,7 +69,9 @@ class Layout:
         return u // each * self.segment + u % each
 
     def held_out_starts(self, tokens: int) -> Tensor:
-        """Starts of non-overlapping held-out windows, the same number from every segment, `tokens` targets or as many as there are."""
+        """Starts of non-overlapping held-out windows, the same number from every segment, `tokens` targets or as many
+        as there are.
+        """
         room = (self.segment - self.train - 1) // self.context
         each = min(-(-tokens // (SEGMENTS * self.context)), room)
         first = torch.arange(SEGMENTS)[:, None] * self.segment + self.train
@@ -77,12 +81,12 @@ class Layout:
 def layout(n: int, context: int, where: str) -> Layout:
     """Raises ValueError where n tokens are too few for the context."""
     segment = n // SEGMENTS
-    train = segment - int(HELD_OUT * segment)
+    train = segment - segment // HELD_OUT
     if segment - train < context + 1:
-        least = SEGMENTS * -(-(context + 1) // HELD_OUT)
         raise ValueError(
-            f"{where} has {n} tokens, but context {context} needs about {int(least)}: {SEGMENTS} segments, a tenth of each held out, and a window "
-            f"is {context + 1} tokens; give a longer text or a context of at most {max(int(HELD_OUT * segment) - 1, 0)}"
+            f"{where} has {n} tokens, but context {context} needs {SEGMENTS * HELD_OUT * (context + 1)}: {SEGMENTS} "
+            f"segments, a tenth of each held out, and a window is {context + 1} tokens; give a longer text or a context "
+            f"of at most {max(segment // HELD_OUT - 1, 0)}"
         )
     return Layout(segment, train, context)
 
@@ -91,8 +95,9 @@ def layout(n: int, context: int, where: str) -> Layout:
 class LanguageProblem:
     """model: sizes; its context is T and its vocab must be the tokenizer's size.  text: "kjv", a file or a folder.
 
-    part: which part of the text.  batch_size: B windows of T + 1 tokens.  held_out_tokens: at least so many held-out targets, if there are.
-    dtype: "float32" or "float64", of the parameters.  Raises ValueError (on first use of the text) where vocabulary or length do not fit.
+    part: which part of the text.  batch_size: B windows of T + 1 tokens.  held_out_tokens: at least so many held-out
+    targets, if there are. dtype: "float32" or "float64", of the parameters.  Raises ValueError (on first use of the
+    text) where vocabulary or length do not fit.
     """
 
     model: Config
@@ -105,7 +110,9 @@ class LanguageProblem:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.held_out_tokens < 1:
-            raise ValueError(f"batch_size and held_out_tokens must be > 0, got {self.batch_size} and {self.held_out_tokens}")
+            raise ValueError(
+                f"batch_size and held_out_tokens must be > 0, got {self.batch_size} and {self.held_out_tokens}"
+            )
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f'dtype must be "float32" or "float64", got {self.dtype!r}')
 
@@ -169,7 +176,9 @@ def mean_loss(problem: LanguageProblem, params: Params, windows: Tensor) -> floa
 def checked(text: str, tokenizer: Tokenizer, part: Part, vocab: int) -> Tensor:
     size = codec(text, tokenizer).size
     if size != vocab:
-        raise ValueError(f"{tokenizer} on {text!r} has {size} tokens, but the model has vocab={vocab}: give the model vocab={size}")
+        raise ValueError(
+            f"{tokenizer} on {text!r} has {size} tokens, but the model has vocab={vocab}: give the model vocab={size}"
+        )
     return token_ids(text, tokenizer, part)
 
 

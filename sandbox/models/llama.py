@@ -4,11 +4,13 @@
     x <- x + Attention(RMSNorm(x)) with q, k rotated;   x <- x + W_out (silu(W_gate y) * W_in y), y = RMSNorm(x)
     rotation at time t: the pair (x_i, x_{i + C/2}) turns by the angle t base^(-2 i / C), i = 0 .. C/2 - 1
 
-Source: Touvron et al. (2023), section 2.2, https://arxiv.org/abs/2302.13971 (recalled); rotations: Su et al. (2021), section 3.2.2,
-https://arxiv.org/abs/2104.09864 (recalled).  Departures from the papers: pairs are (i, i + C/2), as in the published Llama weights for
-Hugging Face, where Su et al. pair neighbours: the same model up to a permutation of rows inside each head.
+Source: Touvron et al. (2023), section 2.2, https://arxiv.org/abs/2302.13971 (recalled); rotations: Su et al. (2021),
+section 3.2.2, https://arxiv.org/abs/2104.09864 (recalled).  Departures from the papers: pairs are (i, i + C/2), as in
+the published Llama weights for Hugging Face, where Su et al. pair neighbours: the same model up to a permutation of
+rows inside each head.
 
-Letters: B batch, T time, V vocabulary, D width, H heads, G key-value heads, C = D / H, F hidden width of the feed-forward layer.
+Letters: B batch, T time, V vocabulary, D width, H heads, G key-value heads, C = D / H, F hidden width of the
+feed-forward layer.
 """
 
 from dataclasses import dataclass
@@ -24,10 +26,12 @@ from sandbox.models.sizes import check_context, check_divides, check_positive
 
 @dataclass(frozen=True)
 class LlamaConfig:
-    """vocab: V.  width: D.  layers: number of blocks.  heads: H, divides D, D / H even.  kv_heads: G, divides H; None for H.
+    """vocab: V.  width: D.  layers: number of blocks.  heads: H, divides D, D / H even.  kv_heads: G, divides H; None
+    for H.
 
-    context: longest T.  ffn: F, or None for 8 D / 3 rounded up to a multiple of 8.  tied: the head is the embedding matrix.
-    init, std: as in GPTConfig.  base, eps: of the rotation and of RMSNorm.  Raises ValueError where the sizes do not fit.
+    context: longest T.  ffn: F, or None for 8 D / 3 rounded up to a multiple of 8.  tied: the head is the embedding
+    matrix. init, std: as in GPTConfig.  base, eps: of the rotation and of RMSNorm.  Raises ValueError where the sizes
+    do not fit.
     """
 
     vocab: int

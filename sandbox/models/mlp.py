@@ -18,7 +18,8 @@ from sandbox.models.sizes import check_positive
 class MLPConfig:
     """inputs: I.  widths: N of each hidden layer, in order; () makes the model linear.  outputs: O.
 
-    init, std: "lecun" draws with 1 / sqrt(fan-in), "normal" with `std`; biases start at 0.  Raises ValueError for a size of 0.
+    init, std: "lecun" draws with 1 / sqrt(fan-in), "normal" with `std`; biases start at 0.  Raises ValueError for a
+    size of 0.
     """
 
     inputs: int

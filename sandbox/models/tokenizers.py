@@ -3,8 +3,8 @@
 A specification (`Characters`, `BytePairs`, `Kept`) is plain data; `codec(corpus)` makes the coder that it stands for.
 For every text x of the corpus, decode(encode(x)) == x; byte pairs keep every text whatsoever.
 
-Source: Sennrich et al. (2016), https://arxiv.org/abs/1508.07909, and the byte alphabet of Radford et al. (2019) (both recalled), as made by the
-library `tokenizers`, whose training is deterministic.
+Source: Sennrich et al. (2016), https://arxiv.org/abs/1508.07909, and the byte alphabet of Radford et al. (2019) (both
+recalled), as made by the library `tokenizers`, whose training is deterministic.
 """
 
 import hashlib
@@ -48,7 +48,9 @@ class CharacterCodec:
         ids = np.minimum(np.searchsorted(known, points), self.size - 1)
         if (wrong := known[ids] != points).any():
             at = int(wrong.argmax())
-            raise ValueError(f"character {text[at]!r} at {at} is not among the {self.size} characters that the tokenizer was made from")
+            raise ValueError(
+                f"character {text[at]!r} at {at} is not among the {self.size} characters of the tokenizer's text"
+            )
         return ids
 
     def decode(self, ids: np.ndarray) -> str:
@@ -105,7 +107,9 @@ class BytePairs:
 
     def __post_init__(self) -> None:
         if self.vocab < 256:
-            raise ValueError(f"byte pairs need vocab >= 256, one token for each byte, got {self.vocab}; for fewer tokens use Characters()")
+            raise ValueError(
+                f"byte pairs need vocab >= 256, one for each byte, got {self.vocab}; for fewer use Characters()"
+            )
 
     def codec(self, corpus: Corpus) -> Codec:
         """Raises ValueError where the text is too small to yield so many tokens."""
@@ -114,7 +118,8 @@ class BytePairs:
         codec = BytePairCodec(cached(f"bpe-{self.vocab}-{key}.json", lambda: train(text, self.vocab)).decode())
         if codec.size != self.vocab:
             raise ValueError(
-                f"{len(text)} characters of {corpus.name!r} yield only {codec.size} tokens of the {self.vocab} asked for: "
+                f"{len(text)} characters of {corpus.name!r} yield only {codec.size} tokens "
+                f"of the {self.vocab} asked for: "
                 f"use BytePairs({codec.size}) or a longer text"
             )
         return codec
@@ -129,7 +134,9 @@ class Kept:
     def codec(self, corpus: Corpus) -> Codec:
         """The same for every corpus. Raises ValueError where the file is missing."""
         if not Path(self.path).is_file():
-            raise ValueError(f"the kept tokenizer {self.path!r} does not exist: it lies beside the weights of the model it belongs to")
+            raise ValueError(
+                f"the kept tokenizer {self.path!r} does not exist: it lies beside the weights of its model"
+            )
         return BytePairCodec(Path(self.path).read_text(encoding="utf-8"))
 
 

@@ -5,6 +5,7 @@ Narrow terminals lose the columns that matter least, never a row; a file or a pi
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -168,4 +169,15 @@ def proof_table(checked: Sequence[Checked]) -> Table:
     for one in checked:
         status = Text(one.status.upper(), style="green" if one.status == "proved" else "bold red")
         made.add_row(one.proof.id, status, str(one.steps), f"{one.seconds:.1f}", ", ".join(one.proof.bounds) or "none")
+    return made
+
+
+def mass_table(rows: Sequence[Any]) -> Table:
+    """Hessian mass inside the blocks of each partition; `null` is what blocks of these sizes hold by chance."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in ("tensor", "partition", "blocks", "mass", "null", "excess"):
+        made.add_column(name, justify="left" if name in ("tensor", "partition") else "right")
+    for row in rows:
+        numbers = (f"{x:.4f}" for x in (row.mass, row.null, row.excess))
+        made.add_row(row.name, row.partition, str(row.n_blocks), *numbers)
     return made

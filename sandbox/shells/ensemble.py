@@ -24,6 +24,7 @@ from sandbox.optimizers.settings import learning_rate
 from sandbox.shells.assignment import assign
 
 Params = dict[str, Tensor]
+STRIDE = 20  # steps inside one call of vmap: entering it costs more than a step of a small problem
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def ensemble(
     """`steps` steps of all runs; records every `record_every`-th, from 0.
 
     loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise),
-    stacked over the runs; without it the second argument is ().  schedule: step -> multiplier of every learning rate.
+    stacked over the runs, asked for up to STRIDE steps ahead; without it the second argument is ().  schedule: step -> multiplier of every learning rate.
     watch: called with (step, stacked params) before every step and after the last.
 
     Raises ValueError where a value is a field that a rule lacks, or where `rules` misses or invents a name.
@@ -81,39 +82,51 @@ def ensemble(
     params = {name: w.detach().clone() for name, w in runs.params.items()}
     values = {name: x.detach().to(torch.float64) for name, x in runs.values.items()}
     states = _initial_states(assigned, params, values)
-    losses, norms, recorded = [], [], range(0, steps, record_every)
-    for k in range(steps):
+    recorded, losses, norms = range(0, steps, record_every), [], []
+    stride = 1 if watch else STRIDE
+    for first in range(0, steps, stride):
         if watch:
-            watch(k, params)
-        one_run = _one_run(loss_and_grads, assigned, k, schedule(k) if schedule else 1.0)
-        draws, extras = _draws(assigned, params, runs.seeds, k), extra(k) if extra else ()
-        loss, norm, params, states = vmap(one_run)(params, states, values, draws, extras)
-        if k in recorded:
-            losses.append(loss)
-            norms.append(norm)
+            watch(first, params)
+        stretch = range(first, min(first + stride, steps))
+        draws = [_draws(assigned, params, runs.seeds, k) for k in stretch]
+        extras = [extra(k) if extra else () for k in stretch]
+        factors = [schedule(k) if schedule else 1.0 for k in stretch]
+        one_run = _one_run(loss_and_grads, assigned, dict(zip(stretch, factors, strict=True)))
+        seen, params, states = vmap(one_run)(params, states, values, draws, extras)
+        losses += [loss for k, (loss, _) in zip(stretch, seen, strict=True) if k in recorded]
+        norms += [norm for k, (_, norm) in zip(stretch, seen, strict=True) if k in recorded]
     if watch:
         watch(steps, params)
     return Recorded(tuple(recorded), _columns(losses), _columns(norms), params)
 
 
-def _one_run(loss_and_grads: Callable, assigned: dict[str, Rule], k: int, factor: float) -> Callable:
-    def moved(params: Params, states: dict[str, State], values: Params, draws: Params, extra: Any) -> tuple:
-        loss, grads = loss_and_grads(params, extra)
-        norm = sum(g.square().sum() for g in grads.values()).sqrt()
-        new_params, new_states = {}, {}
-        for name, w in params.items():
-            rule = with_fields(assigned[name], **values)
-            rule = rule if factor == 1.0 else with_fields(rule, lr=learning_rate(rule) * factor)
-            delta, state = advance(rule, grads[name], states[name], w, k, draws.get(name))
-            new_params[name] = (w + delta).to(w.dtype)
-            new_states[name] = tree_map(_like, as_tensors(state), states[name])
-        return loss, norm, new_params, new_states
+def _one_run(loss_and_grads: Callable, assigned: dict[str, Rule], factors: dict[int, float]) -> Callable:
+    """The steps k in `factors`, each with its multiplier of the learning rate, as a function of one run."""
+
+    def moved(params: Params, states: dict[str, State], values: Params, draws: list, extras: list) -> tuple:
+        seen = []
+        for (k, factor), draw, extra in zip(factors.items(), draws, extras, strict=True):
+            loss, grads = loss_and_grads(params, extra)
+            seen.append((loss, sum(g.square().sum() for g in grads.values()).sqrt()))
+            new_params, new_states = {}, {}
+            for name, w in params.items():
+                rule = _scheduled(with_fields(assigned[name], **values), factor)
+                delta, state = advance(rule, grads[name], states[name], w, k, draw.get(name))
+                new_params[name] = (w + delta).to(w.dtype)
+                new_states[name] = tree_map(_like, state, states[name])
+            params, states = new_params, new_states
+        return seen, params, states
 
     return moved
 
 
-def _like(new: Tensor, old: Tensor) -> Tensor:
-    return new.to(device=old.device, dtype=old.dtype)
+def _scheduled(rule: Rule, factor: float) -> Rule:
+    return rule if factor == 1.0 else with_fields(rule, lr=learning_rate(rule) * factor)
+
+
+def _like(new: Tensor | float, old: Tensor) -> Tensor:
+    """A refresh may start a state anew, with Python numbers; float64 promotes small tensors. Both are undone here."""
+    return torch.as_tensor(new, dtype=old.dtype, device=old.device)
 
 
 def _initial_states(assigned: dict[str, Rule], params: Params, values: Params) -> dict[str, State]:

@@ -127,5 +127,7 @@ def test_float32_parameters_are_lifted_to_float64():
 
 
 def test_a_matrix_that_is_too_large_is_refused_with_its_bytes():
-    with pytest.raises(ValueError, match=r"at most 9 parameters, got 10 in 2 tensors: .* 800 bytes and 10 products; .*hessian_operator"):
+    with pytest.raises(
+        ValueError, match=r"at most 9 parameters, got 10 in 2 tensors: .* 800 bytes and 10 products; .*hessian_operator"
+    ):
         dense_hessian(TwoTensorQuadratic(), TwoTensorQuadratic().start(0), None, max_parameters=9)

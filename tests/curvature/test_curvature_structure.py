@@ -135,5 +135,7 @@ def test_refusals():
         heat_map(picture(), size=0)
     with pytest.raises(ValueError, match="got size 4 and pool 'sum'"):
         heat_map(picture(), size=4, pool="sum")
-    with pytest.raises(ValueError, match="'short' must cut every tensor of the Hessian, but has no 'a'; it cuts \\['b'\\]"):
+    with pytest.raises(
+        ValueError, match="'short' must cut every tensor of the Hessian, but has no 'a'; it cuts \\['b'\\]"
+    ):
         within(picture(), {"short": Partition({"b": torch.zeros(6, dtype=torch.long)})})

@@ -16,12 +16,19 @@ from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.llama import LlamaConfig
 from sandbox.models.partitions import adam_mini
 
-PUBLISHED = {LLAMA_2_7B: 6_738_415_616, LLAMA_2_13B: 13_015_864_320, LLAMA_3_8B: 8_030_261_248, TINYLLAMA_1_1B: 1_100_048_384}
+PUBLISHED = {
+    LLAMA_2_7B: 6_738_415_616,
+    LLAMA_2_13B: 13_015_864_320,
+    LLAMA_3_8B: 8_030_261_248,
+    TINYLLAMA_1_1B: 1_100_048_384,
+}
 each_model = pytest.mark.parametrize("architecture", PUBLISHED, ids=lambda a: a.name)
 
 
 def config(a: Architecture) -> LlamaConfig:
-    return LlamaConfig(vocab=a.vocab, width=a.width, layers=a.n_layers, heads=a.n_heads, kv_heads=a.n_kv_heads, ffn=a.ffn)
+    return LlamaConfig(
+        vocab=a.vocab, width=a.width, layers=a.n_layers, heads=a.n_heads, kv_heads=a.n_kv_heads, ffn=a.ffn
+    )
 
 
 @each_model

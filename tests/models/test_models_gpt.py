@@ -52,7 +52,9 @@ def test_agrees_with_the_transformer_layers_of_torch():
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_number_of_parameters_on_paper(tied):
-    """V D + T D + layers (4 D^2 + 2 D F  weights, 5 D + F biases, 4 D norms) + 2 D, and V D more when the head is free."""
+    """V D + T D + layers (4 D^2 + 2 D F  weights, 5 D + F biases, 4 D norms) + 2 D, and V D more when the head is
+    free.
+    """
     config = GPTConfig(vocab=50, width=12, layers=3, heads=3, context=7, tied=tied, ffn=20)
     V, D, T, F = 50, 12, 7, 20
     expected = V * D + T * D + 3 * (4 * D * D + 2 * D * F + 5 * D + F + 4 * D) + 2 * D + (0 if tied else V * D)
@@ -66,7 +68,9 @@ def test_hidden_width_is_four_times_the_width_unless_given():
 
 
 def test_refuses_sizes_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"heads must divide width, but 10 / 4 leaves 2: choose width as a multiple of 4"):
+    with pytest.raises(
+        ValueError, match=r"heads must divide width, but 10 / 4 leaves 2: choose width as a multiple of 4"
+    ):
         GPTConfig(vocab=5, width=10, heads=4)
     with pytest.raises(ValueError, match="GPTConfig needs vocab > 0, got vocab=0"):
         GPTConfig(vocab=0)

@@ -12,7 +12,9 @@ LECUN = LlamaConfig(vocab=100, width=64, layers=2, heads=4, kv_heads=2, ffn=144,
 
 
 def assert_spread(w, expected):
-    """The estimate from n entries has relative standard deviation 1 / sqrt(2 n); five of them never fail for one seed in a million."""
+    """The estimate from n entries has relative standard deviation 1 / sqrt(2 n); five of them never fail for one seed
+    in a million.
+    """
     assert abs(w.square().mean().sqrt().item() / expected - 1) < 5 / (2 * w.numel()) ** 0.5
 
 

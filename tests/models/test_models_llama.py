@@ -1,4 +1,6 @@
-"""The Llama-like model: rotations are rotations, the norm is its formula, and the whole against loops over complex numbers."""
+"""The Llama-like model: rotations are rotations, the norm is its formula, and the whole against loops over complex
+numbers.
+"""
 
 import numpy as np
 import pytest
@@ -39,7 +41,9 @@ def test_products_depend_on_the_distance_in_time_only():
 
 def test_the_angle_of_every_pair():
     """t base^(-2 i / C), by hand for C = 4, base = 100: 1 and 1/10 per step."""
-    torch.testing.assert_close(angles(torch.tensor([0, 3]), 4, 100.0), torch.tensor([[0, 0], [3, 0.3]], dtype=torch.float64))
+    torch.testing.assert_close(
+        angles(torch.tensor([0, 3]), 4, 100.0), torch.tensor([[0, 0], [3, 0.3]], dtype=torch.float64)
+    )
 
 
 def test_norm_is_its_formula():
@@ -91,7 +95,9 @@ def test_agrees_with_loops_over_complex_numbers():
 
 
 def test_shared_keys_equal_full_attention_with_repeated_keys():
-    """kv_heads = G is the same function as kv_heads = H whose key and value rows are repeated for the heads of a group."""
+    """kv_heads = G is the same function as kv_heads = H whose key and value rows are repeated for the heads of a
+    group.
+    """
     full = LlamaConfig(**{**CONFIG.__dict__, "kv_heads": 4})
     few = initial(CONFIG, 0, torch.float64)
     many = dict(few)

@@ -57,7 +57,9 @@ def test_version_1_0_kept_the_second_moment_of_embedding_and_head():
 
 
 def test_scalars_of_llama_2_7b_on_paper():
-    """32 layers of width 4096, F = 11008, V = 32000: 2 V + 1 + 32 (2 * 32 + 2 * 4096 + 2 * 11008 + 4096 + 2) scalars, 1.16 M."""
+    """32 layers of width 4096, F = 11008, V = 32000: 2 V + 1 + 32 (2 * 32 + 2 * 4096 + 2 * 11008 + 4096 + 2) scalars,
+    1.16 M.
+    """
     D, F, V, L = 4096, 11008, 32000, 32
     config = LlamaConfig(vocab=V, width=D, layers=L, heads=32, context=4096, ffn=F)
     kept = sum(cut.count for cut in mini(config).values())
@@ -100,7 +102,9 @@ def test_every_entry_lies_in_exactly_one_block(config):
 
 
 def test_flat_numbers_run_on_across_tensors():
-    cut = from_blocks({"a": Blocks("row", 2), "b": Blocks("whole", 1), "c": Blocks("entry", 2)}, {"a": (2, 2), "b": (3,), "c": (2,)})
+    cut = from_blocks(
+        {"a": Blocks("row", 2), "b": Blocks("whole", 1), "c": Blocks("entry", 2)}, {"a": (2, 2), "b": (3,), "c": (2,)}
+    )
     assert cut.flat().tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 4]
 
 
@@ -115,7 +119,9 @@ def test_a_random_partition_has_the_same_sizes_and_other_members():
 
 
 def test_random_members_are_spread_evenly():
-    """P(two given entries share one of 4 blocks of 16 in 64) = 15 / 63; over 2000 seeds the standard error is 0.0095."""
+    """P(two given entries share one of 4 blocks of 16 in 64) = 15 / 63; over 2000 seeds the standard error is
+    0.0095.
+    """
     cut = from_blocks({"w": Blocks("row", 4)}, {"w": (4, 16)})
     together = [bool((label := random_like(cut, seed).labels["w"])[0, 0] == label[0, 1]) for seed in range(2000)]
     assert abs(sum(together) / 2000 - 15 / 63) < 5 * 0.0095

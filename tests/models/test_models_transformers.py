@@ -1,4 +1,6 @@
-"""What both families must satisfy: causality, derivatives of every kind, maps over parameters, ties, the loss at the start."""
+"""What both families must satisfy: causality, derivatives of every kind, maps over parameters, ties, the loss at the
+start.
+"""
 
 from dataclasses import replace
 from math import log
@@ -19,7 +21,9 @@ CONFIGS = (
     GPTConfig(vocab=13, width=8, layers=1, heads=4, context=6, tied=False, std=0.3),
     LlamaConfig(vocab=13, width=16, layers=1, heads=2, context=6, tied=False, std=0.3, init="lecun"),
 )
-each_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{type(c).__name__}-{'tied' if c.tied else 'free'}")
+each_config = pytest.mark.parametrize(
+    "config", CONFIGS, ids=lambda c: f"{type(c).__name__}-{'tied' if c.tied else 'free'}"
+)
 TOKENS = torch.tensor([[1, 5, 3, 12, 0, 4], [7, 7, 2, 4, 9, 11]])
 
 
@@ -53,7 +57,9 @@ def test_a_future_token_changes_no_earlier_logit(config, changed):
 
 @each_config
 def test_second_derivatives_agree_by_two_modes_and_by_differences(config):
-    """Reverse over reverse equals forward over reverse; central differences of the gradient err by h^2, so half the h, a quarter of it."""
+    """Reverse over reverse equals forward over reverse; central differences of the gradient err by h^2, so half the h,
+    a quarter of it.
+    """
     loss = loss_of(config)
     w = initial(config, 0, torch.float64)
     v = like(w, 1)
@@ -96,7 +102,9 @@ def test_a_map_over_parameters_is_a_loop(config):
 
 @each_config
 def test_small_weights_guess_uniformly(config):
-    """All logits tend to 0 with the weights, so the loss tends to ln V; std 1e-3 leaves logits of about 1e-3 sqrt(width)."""
+    """All logits tend to 0 with the weights, so the loss tends to ln V; std 1e-3 leaves logits of about 1e-3
+    sqrt(width).
+    """
     config = replace(config, init="normal", std=1e-3)
     assert abs(loss_of(config)(initial(config, 0, torch.float64)).item() - log(13)) < 0.01
 

@@ -66,9 +66,7 @@ def test_a_scalar_weight_is_one_block():
     torch.testing.assert_close(delta, torch.tensor(-0.1, dtype=torch.float64), rtol=1e-14, atol=0)
 
 
-@pytest.mark.parametrize(
-    ("rule", "invariant"), [(AdamMini(lr=0.05, weight_decay=0.1, n_blocks=5), True), (Adam(lr=0.05), False)], ids=repr
-)
+@pytest.mark.parametrize(("rule", "invariant"), [(AdamMini(lr=0.05, weight_decay=0.1, n_blocks=5), True), (Adam(lr=0.05), False)], ids=repr)
 def test_rows_commute_with_a_rotation_of_the_inputs(rule, invariant):
     """Theorem: x_t[f(. R)] = x_t[f] R for orthogonal R inside each block. Adam is the control: it must fail."""
     R, _ = torch.linalg.qr(normal((4, 4), generator(5)))

@@ -59,9 +59,7 @@ def test_the_mean_of_p_p_transposed_is_the_identity(law):
 def test_energy_of_the_estimator(law, expected):
     """E |P P^T g|^2 = (d/r) |g|^2, and (d + r + 1)/r for the Gaussian law; 4000 draws, 5 standard errors."""
     g = normal((D,), generator(3))
-    energies = torch.stack(
-        [(P @ (P.T @ g)).square().sum() for P in (basis(normal((D, R), generator(8, i)), law) for i in range(4000))]
-    )
+    energies = torch.stack([(P @ (P.T @ g)).square().sum() for P in (basis(normal((D, R), generator(8, i)), law) for i in range(4000))])
     energies = energies / g.square().sum()
     assert abs(energies.mean().item() - expected) <= 5 * energies.std().item() / math.sqrt(4000)
 

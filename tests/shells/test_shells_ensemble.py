@@ -6,7 +6,7 @@ import torch
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
-from sandbox.shells.ensemble import Runs, ensemble
+from sandbox.shells.ensemble import STRIDE, Runs, ensemble
 
 H = 2.0
 
@@ -39,6 +39,14 @@ def test_records_every_so_many_steps():
     assert torch.equal(third.params["x"], every.params["x"])
 
 
+def test_a_run_longer_than_one_stretch_is_one_run():
+    """(1 - lr H)^k over two and a half strides, and every loss in its place."""
+    steps = 5 * STRIDE // 2
+    recorded = ensemble(parabola, GradientDescent(lr=0.01), Runs(starts(2), (0, 1)), steps=steps)
+    x = starts(2)["x"] * (1 - 0.01 * H) ** torch.arange(steps, dtype=torch.float64)
+    torch.testing.assert_close(recorded.losses, 0.5 * H * x**2, rtol=1e-12, atol=0)  # 50 roundings
+
+
 def test_extra_is_cut_along_the_runs_and_follows_the_step():
     """With lr = 1/H one step lands on the shift of that run and step."""
     shifts = {k: torch.tensor([[10.0 * k], [20.0 * k]], dtype=torch.float64) for k in range(3)}
@@ -49,9 +57,7 @@ def test_extra_is_cut_along_the_runs_and_follows_the_step():
 def test_schedule_multiplies_the_rate_of_each_step():
     """Factors (1, 0, 1/2) of lr = 1/(2H): x is halved, stays, and is multiplied by 3/4."""
     factors = (1.0, 0.0, 0.5)
-    recorded = ensemble(
-        parabola, GradientDescent(0.5 / H), Runs(starts(1), (0,)), steps=3, schedule=factors.__getitem__
-    )
+    recorded = ensemble(parabola, GradientDescent(0.5 / H), Runs(starts(1), (0,)), steps=3, schedule=factors.__getitem__)
     torch.testing.assert_close(recorded.params["x"].item(), 0.5 * 0.75, rtol=1e-15, atol=0)
 
 

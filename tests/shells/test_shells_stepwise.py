@@ -149,8 +149,8 @@ def test_no_draw_reads_or_moves_the_global_seed():
 
 def test_a_wide_step_is_added_before_it_is_rounded():
     """AdaLomo computes in float32: a bfloat16 weight is rounded once, after the sum, as its authors' code does."""
-    w = nn.Parameter(normal((64,), generator(0)).to(torch.bfloat16))
-    start, w.grad = w.detach().clone(), normal((64,), generator(1)).to(torch.bfloat16)
+    w = nn.Parameter(normal((16, 16), generator(0)).to(torch.bfloat16))
+    start, w.grad = w.detach().clone(), normal((16, 16), generator(1)).to(torch.bfloat16)
     rule = AdaLomo(lr=0.013)
     delta, _ = rule.step(w.grad, rule.init(start), start)
     Stepwise([("w", w)], rule).step()

@@ -1,0 +1,135 @@
+"""Settings cards: what a claim has shown to hold, sealed, with what another machine needs to run and to check it.
+
+An experiment's file may expose `CARDS: tuple[CardSpec, ...]`: which claim stands behind which settings. A card is
+written only while every verdict behind it is ATTAINED or HOLDS.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.handoff.canary import canary, canary_code, forecast
+from sandbox.handoff.evidence import STRONG, evidence_of
+from sandbox.handoff.reading import read, show, write
+from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of
+from sandbox.handoff.schema import SCHEMA, Card, Transferred, sealed
+from sandbox.handoff.verify import verify
+from sandbox.ledger.claim import Setting
+from sandbox.ledger.loading import load
+from sandbox.ledger.result import Result
+
+__all__ = ["CardSpec", "create", "show", "specs", "verify", "write_cards"]
+UNVALIDATED = (
+    "other widths, depths, batch sizes and lengths of training than those of this card: no transfer rule was measured",
+    "CUDA: the ten losses were computed on a CPU; a GPU must reproduce them before it goes on",
+    "reduced precision: weights, gradients and state are in the dtype that the card names",
+)
+
+
+@dataclass(frozen=True)
+class CardSpec:
+    """name: of the file, results/cards/NAME.json.  claims: ids, the first of them has the setting that the card is
+    about.
+
+    recipe(setting, values): what to run, from the setting of the telling case and the values of its first sample
+    (which hold `their_lr` in a comparison of two tuned methods).
+    """
+
+    name: str
+    claims: tuple[str, ...]
+    recipe: Callable[[Setting, Mapping[str, Any]], Recipe]
+
+    def __post_init__(self):
+        if not self.claims:
+            raise ValueError(f"the card {self.name!r} needs at least one claim behind it; name it in claims=")
+
+
+def create(
+    recipe: Recipe,
+    results: Sequence[Result],
+    *,
+    transfer: Mapping[str, Transferred] | None = None,
+    unvalidated: Sequence[str] = UNVALIDATED,
+    known: Card | None = None,
+) -> Card:
+    """A sealed card. known: an earlier card; its canary and forecast are kept where settings and code are the same.
+
+    Raises ValueError where a verdict behind it is weak, quoting the first, and where a card cannot hold the recipe.
+    """
+    evidence, parts = [evidence_of(result) for result in results], parts_of(recipe)
+    if recipe_of(parts) != recipe:
+        raise ValueError(
+            "a card must give back the recipe it was made from, and this one does not; check the tables of classes"
+        )
+    seen, expected = (known.canary, known.forecast) if _same(known, parts) else (canary(recipe), forecast(recipe))
+    data = {
+        "schema": SCHEMA,
+        **_plain(parts),
+        "transfer": dict(transfer) if transfer else None,
+        "evidence": evidence,
+        "canary": seen,
+        "forecast": expected,
+        "unvalidated": list(unvalidated),
+    }
+    return sealed(data)
+
+
+def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[Path, ...]:
+    """Writes out_dir/cards/NAME.json for every CardSpec below root/experiments whose claims hold; returns the paths.
+
+    A card whose claims no longer hold is removed. Where settings and code did not change, the stored ten losses are
+    kept, those of a published card (root/experiments/records/cards) included, so a second call runs nothing.
+    """
+    by_id, written = {result.claim.id: result for result in results}, []
+    for spec in specs(root):
+        behind = [by_id[claim] for claim in spec.claims if claim in by_id]
+        if len(behind) < len(spec.claims) or any(result.outcome is None for result in behind):
+            continue
+        path = out_dir / "cards" / f"{spec.name}.json"
+        if any(result.outcome not in STRONG for result in behind):
+            path.unlink(missing_ok=True)
+            continue
+        case = behind[0].telling
+        recipe = spec.recipe(case.setting, case.verdict.fit.samples[0].values)
+        card = create(recipe, behind, known=_stored(recipe, path, root))
+        write(card, path)
+        written.append(path)
+    return tuple(written)
+
+
+def specs(root: Path) -> tuple[CardSpec, ...]:
+    """Every CardSpec of experiments/*.py; files that do not speak of CARDS are not loaded. Raises ValueError where two share a name."""
+    files = [
+        file for file in sorted((root / "experiments").glob("*.py")) if "CARDS" in file.read_text(encoding="utf-8")
+    ]
+    found = [spec for file in files for spec in getattr(load(file), "CARDS", ())]
+    names = [spec.name for spec in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"every card needs its own name; {twice} stand more than once in experiments/")
+    return tuple(found)
+
+
+def _stored(recipe: Recipe, path: Path, root: Path) -> Card | None:
+    """The first stored card with the same settings and code."""
+    for place in (path, root / "experiments" / "records" / "cards" / path.name):
+        try:
+            card, problems = read(place)
+        except ValueError:
+            continue
+        if not problems and _same(card, parts_of(recipe)):
+            return card
+    return None
+
+
+def _same(card: Card | None, parts: Parts) -> bool:
+    return card is not None and card.canary.code == canary_code() and _parts(card) == _plain(parts)
+
+
+def _parts(card: Card) -> dict[str, Any]:
+    return {key: getattr(card, key) for key in ("optimizer", "schedule", "model", "data")}
+
+
+def _plain(parts: Parts) -> dict[str, Any]:
+    return {key: getattr(parts, key) for key in ("optimizer", "schedule", "model", "data")}

@@ -1,0 +1,97 @@
+"""What is trained and how: as objects for those who run it, as the parts of a card for those who hand it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sandbox.handoff.rules import as_data, as_record, optimizer_part, rules_of
+from sandbox.handoff.schema import Card, DataPart, OptimizerPart, SchedulePart
+from sandbox.models.gpt import GPTConfig
+from sandbox.models.language import LanguageProblem
+from sandbox.models.llama import LlamaConfig
+from sandbox.models.text import KJV, corpus
+from sandbox.models.tokenizers import BytePairs, Characters, Kept
+from sandbox.optimizers.base import Rule
+from sandbox.run import Schedule
+
+MODELS = {"GPTConfig": GPTConfig, "LlamaConfig": LlamaConfig}
+TOKENIZERS = {"BytePairs": BytePairs, "Characters": Characters, "Kept": Kept}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """steps: of the whole training.  schedule: multiplier of lr, None for a constant one."""
+
+    problem: LanguageProblem
+    rules: Rule | Mapping[str, Rule]
+    steps: int
+    shell: Literal["stepwise", "fused"] = "stepwise"
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a card that say what to run; evidence, canary and forecast are not among them."""
+
+    optimizer: OptimizerPart
+    schedule: SchedulePart | None
+    model: dict
+    data: DataPart
+
+
+def parts_of(recipe: Recipe) -> Parts:
+    """Raises ValueError where a card cannot say it: another problem than language, an unknown rule, two frames."""
+    problem = recipe.problem
+    if not isinstance(problem, LanguageProblem):
+        raise ValueError(f"a card is for a LanguageProblem, got {type(problem).__name__}")
+    schedule = recipe.schedule
+    return Parts(
+        optimizer_part(recipe.rules, recipe.shell),
+        SchedulePart(total=schedule.total, warmup=schedule.warmup, floor=schedule.floor) if schedule else None,
+        as_data(problem.model, MODELS),
+        DataPart(
+            sha256=corpus(problem.text).digest,
+            text=problem.text,
+            part=problem.part,
+            tokenizer=as_data(problem.tokenizer, TOKENIZERS),
+            batch=problem.batch_size,
+            context=problem.model.context,
+            steps=recipe.steps,
+            held_out_tokens=problem.held_out_tokens,
+            dtype=problem.dtype,
+        ),
+    )
+
+
+def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
+    """The objects that a card describes. folders: where a relative path of its text is looked for, after the working
+    folder.
+
+    Raises ValueError for types, fields or values that no class here takes, and where the text or a partition does not
+    fit.
+    """
+    data, model = card.data, as_record(card.model, MODELS)
+    if model.context != data.context:
+        raise ValueError(
+            f"the card's data has context {data.context} but its model {model.context}; they must be equal"
+        )
+    problem = LanguageProblem(
+        model,
+        text=located(data.text, folders),
+        tokenizer=as_record(data.tokenizer, TOKENIZERS),
+        part=data.part,
+        batch_size=data.batch,
+        held_out_tokens=data.held_out_tokens,
+        dtype=data.dtype,
+    )
+    rules = rules_of(card.optimizer, tuple(problem.shapes))
+    schedule = Schedule(**card.schedule.model_dump()) if card.schedule else None
+    return Recipe(problem, rules, data.steps, card.optimizer.shell, schedule)
+
+
+def located(text: str, folders: tuple[Path, ...]) -> str:
+    """The packaged text by its name; a path as it is, or below the first folder that has it."""
+    if text == KJV or Path(text).exists():
+        return text
+    return next((str(folder / text) for folder in folders if (folder / text).exists()), text)

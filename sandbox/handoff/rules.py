@@ -1,0 +1,152 @@
+"""Rules as plain data and back, by an explicit table of classes: nothing that a card says is executed or looked up
+elsewhere.
+
+    AdamW(lr=0.1, ...)                        {"type": "AdamW", "lr": 0.1, ...}
+    WeightDecay(RSO(Adam(...), rank=8), 0.1)  {"type": "WeightDecay", "weight_decay": 0.1, "inner": {"type": "RSO",
+    ..., "inner": ...}}
+
+A card says it in parts: `rule` is the innermost rule, `frame` the wrappers around it (the innermost of them without
+`inner`), `partition` tells per tensor whether the frame is on it and how many blocks it has, `elsewhere` is the rule
+of the tensors without the frame.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.handoff.schema import OptimizerPart, TensorPart
+from sandbox.optimizers.adalomo import AdaLomo
+from sandbox.optimizers.adam import Adam
+from sandbox.optimizers.adam_mini import AdamMini
+from sandbox.optimizers.adamw import AdamW
+from sandbox.optimizers.base import Rule
+from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.rso import RSO
+from sandbox.optimizers.weight_decay import WeightDecay
+
+Data = dict[str, Any]
+RULES = {
+    "AdaLomo": AdaLomo,
+    "Adam": Adam,
+    "AdamMini": AdamMini,
+    "AdamW": AdamW,
+    "GaLore": GaLore,
+    "GradientDescent": GradientDescent,
+    "RSO": RSO,
+    "WeightDecay": WeightDecay,
+}
+
+
+def as_data(record: Any, table: Mapping[str, type]) -> Data:
+    """A frozen dataclass of the table as plain data; tuples become lists, nested records nested data.
+
+    Raises ValueError for a class that is not in the table: a card could not be read back.
+    """
+    name = type(record).__name__
+    if table.get(name) is not type(record):
+        raise ValueError(f"a card can hold {sorted(table)}, got {name}; add its class to the table")
+    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return {"type": name} | {key: _plain(value, table) for key, value in fields.items()}
+
+
+def as_record(data: Mapping[str, Any], table: Mapping[str, type]) -> Any:
+    """The record that `as_data` wrote. Raises ValueError for an unknown type, an unknown field, or a value that the class refuses."""
+    name = data.get("type")
+    if not isinstance(name, str) or name not in table:
+        raise ValueError(f"a card's type must be one of {sorted(table)}, got {name!r}")
+    known = [f.name for f in dataclasses.fields(table[name])]
+    unknown = [key for key in data if key != "type" and key not in known]
+    if unknown:
+        raise ValueError(f"{name} has the fields {known}, the card also gives {unknown}")
+    values = {key: _value(value, table) for key, value in data.items() if key != "type"}
+    try:
+        return table[name](**values)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be made from {values}: {error}") from error
+
+
+def optimizer_part(rules: Rule | Mapping[str, Rule], shell: str) -> OptimizerPart:
+    """What a card says about the rules of a model: one rule for all, or one per tensor.
+
+    Raises ValueError where they are more than a card can say: two frames, or two rules inside or outside the frame.
+    """
+    if not isinstance(rules, Mapping):
+        rule, frame, n_blocks = _split(as_data(rules, RULES))
+        if n_blocks is None and frame is None:
+            return OptimizerPart(rule=rule, shell=shell)
+        raise ValueError(
+            f"{type(rules).__name__} acts on shapes: give a card its rules tensor by tensor, got one for all"
+        )
+    parts = {name: _split(as_data(rule, RULES)) for name, rule in rules.items()}
+    framed = {name for name, (_, frame, _) in parts.items() if frame is not None}
+    inside = _only([parts[name][:2] for name in parts if name in framed], "inside the frame")
+    outside = _only([(parts[name][0], None) for name in parts if name not in framed], "without a frame")
+    blocks = {name: n_blocks for name, (_, _, n_blocks) in parts.items()}
+    partition = {name: TensorPart(framed=name in framed, n_blocks=blocks[name]) for name in parts}
+    rule, frame = inside or outside
+    elsewhere = outside[0] if inside and outside and outside[0] != rule else None
+    needed = framed or any(blocks.values())
+    return OptimizerPart(
+        rule=rule, frame=frame, shell=shell, partition=partition if needed else None, elsewhere=elsewhere
+    )
+
+
+def rules_of(part: OptimizerPart, names: tuple[str, ...]) -> Rule | dict[str, Rule]:
+    """The rules that a card describes, for the tensors of its model.
+
+    Raises ValueError where the partition does not name each of them exactly once.
+    """
+    if part.partition is None:
+        return as_record(part.rule, RULES)
+    missing, unknown = set(names) - set(part.partition), set(part.partition) - set(names)
+    if missing or unknown:
+        raise ValueError(
+            f"the partition must name each of the {len(names)} tensors of the model once: "
+            f"missing {sorted(missing)[:5]}, unknown {sorted(unknown)[:5]}"
+        )
+    return {name: _rule_of(part, part.partition[name]) for name in names}
+
+
+def _rule_of(part: OptimizerPart, tensor: TensorPart) -> Rule:
+    if tensor.framed and part.frame is None:
+        raise ValueError("the partition puts a frame on a tensor, but the card has no frame")
+    data = part.rule if tensor.framed or part.elsewhere is None else part.elsewhere
+    if tensor.n_blocks is not None:
+        data = data | {"n_blocks": tensor.n_blocks}
+    return as_record(_wrapped(part.frame, data) if tensor.framed else data, RULES)
+
+
+def _wrapped(frame: Data, rule: Data) -> Data:
+    inner = _wrapped(frame["inner"], rule) if "inner" in frame else rule
+    return frame | {"inner": inner}
+
+
+def _split(data: Data) -> tuple[Data, Data | None, int | None]:
+    """(innermost rule without its blocks, wrappers or None, blocks or None)."""
+    if "inner" not in data:
+        rule = dict(data)
+        return rule, None, rule.pop("n_blocks", None)
+    rule, frame, n_blocks = _split(data["inner"])
+    outer = {key: value for key, value in data.items() if key != "inner"}
+    return rule, outer if frame is None else outer | {"inner": frame}, n_blocks
+
+
+def _only(pairs: list[tuple[Data, Data | None]], where: str) -> tuple[Data, Data | None] | None:
+    kinds = Counter(repr(pair) for pair in pairs)
+    if len(kinds) > 1:
+        raise ValueError(f"a card holds one rule {where}, got {len(kinds)}: {', '.join(sorted(kinds))}")
+    return pairs[0] if pairs else None
+
+
+def _plain(value: Any, table: Mapping[str, type]) -> Any:
+    if dataclasses.is_dataclass(value):
+        return as_data(value, table)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _value(value: Any, table: Mapping[str, type]) -> Any:
+    if isinstance(value, Mapping):
+        return as_record(value, table)
+    return tuple(value) if isinstance(value, list) else value
