@@ -7,8 +7,8 @@ Proof:  none; an identity of two programs, and a division that cancels
 Cost:   1 s on one CPU core
 Run:    sandbox check adalomo.is-adafactor adalomo.scale-invariance adafactor.scale-invariance.torch-default
 
-torch's default eps1 is the machine epsilon (1.2e-7 in float32). It replaces the mean of the row statistics from below, so mean squares
-of gradients under 1e-7 are treated as if they were larger.
+torch's default eps1 is the machine epsilon (1.2e-7 in float32). It replaces the mean of the row statistics from
+below, so mean squares of gradients under 1e-7 are treated as if they were larger.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,9 @@ CLAIMS = (
         known="second-hand",
         dossier="lomo C9",
         quantity="|w - w of torch.optim.Adafactor| / |w| after 100 steps",
-        plan=Grid(tuple(Pair("adalomo", "adafactor", 1.0, "float64", shape) for shape in ((12, 20), (30,))), seeds=(0, 1)),
+        plan=Grid(
+            tuple(Pair("adalomo", "adafactor", 1.0, "float64", shape) for shape in ((12, 20), (30,))), seeds=(0, 1)
+        ),
         limit=1e-12,  # 100 float64 steps of rounding, 1e-16 each, and a margin of 100
         predicted=Outcome.HOLDS,
         **QUICK,

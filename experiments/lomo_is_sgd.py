@@ -2,9 +2,12 @@
 
 Claims: lomo.equals-sgd -- no entry of any parameter differs, to the last bit, after 20 steps on real text.
         Two references: torch.optim.SGD, and our stepwise shell (backward first, then every update).
-        torch.optim.SGD rounds w - lr g once (a fused multiply-add), our rule rounds lr g and then the difference. With lr a power
-        of two lr g is exact and both round once, so the comparison can ask for equal bits; the stepwise reference takes lr 0.1.
-Proof:  none needed: every use of a tensor's value in one ordinary backward graph precedes the end of its accumulation, tied or not.
+        torch.optim.SGD rounds w - lr g once (a fused multiply-add), our rule rounds lr g and then the difference.
+        With lr a power
+        of two lr g is exact and both round once, so the comparison can ask for equal bits; the stepwise reference
+        takes lr 0.1.
+Proof:  none needed: every use of a tensor's value in one ordinary backward graph precedes the end of its
+        accumulation, tied or not.
 Cost:   5 s on one CPU core
 Run:    sandbox check lomo.equals-sgd
 """
@@ -55,7 +58,8 @@ def problem_of(setting: Setting) -> LanguageProblem:
 def two_pass(problem: LanguageProblem, setting: Setting, seed: int) -> Params:
     """The parameters after `steps` steps of the reference: backward through the whole model, then all updates.
 
-    By `backward`, as the fused shell must: torch.func.grad, which `run` uses for the stepwise shell, sums in another order here and there.
+    By `backward`, as the fused shell must: torch.func.grad, which `run` uses for the stepwise shell, sums in another
+    order here and there.
     """
     params = {name: torch.nn.Parameter(w) for name, w in problem.start(seed).items()}
     optimizer = REFERENCES[setting.reference](params, setting.lr)
@@ -79,7 +83,9 @@ def measure(setting: Setting, seed: int) -> dict[str, float]:
 
 
 SETTINGS = tuple(
-    Setting(model, reference, lr) for model in MODELS for reference, lr in (("torch.optim.SGD", 0.125), ("stepwise", 0.1))
+    Setting(model, reference, lr)
+    for model in MODELS
+    for reference, lr in (("torch.optim.SGD", 0.125), ("stepwise", 0.1))
 )
 
 CLAIMS = (

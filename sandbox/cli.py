@@ -6,16 +6,13 @@ Exit codes: 0, or 1 where a run differs from what the record says (or a proof or
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-INTERRUPTED = 130
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -24,27 +21,16 @@ app = typer.Typer(
 card = typer.Typer(no_args_is_help=True, help="Settings cards: what holds, for a run at full scale.")
 app.add_typer(card, name="card")
 
-
-class Family(StrEnum):
-    gpt = "gpt"
-    llama = "llama"
-
-
-class TierName(StrEnum):
-    quick = "quick"
-    full = "full"
-    study = "study"
-
-
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="claim ids, or systems (`rso`); none: all", show_default=False)]
 ProofIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="proofs or bounds; none: all", show_default=False)]
 Root = Annotated[Path | None, typer.Option(help="folder with pyproject.toml and experiments/; default: the nearest one upward")]
+CardPath = Annotated[Path, typer.Argument(metavar="CARD", help="a settings card, JSON")]
 Out = Annotated[Path | None, typer.Option(help="where results are kept; default: ROOT/results")]
 Json = Annotated[bool, typer.Option("--json", help="print a list of objects instead of a table")]
 Workers = Annotated[int | None, typer.Option(help="worker processes, one thread each; 0: in this process; default: one per core")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="run again what is stored already")]
 Record = Annotated[bool, typer.Option("--record", help="export the rows of full and study claims to experiments/records/")]
-TierOption = Annotated[TierName, typer.Option(help="which claims to run; slower ones show their recorded rows")]
+TierOption = Annotated[Literal["quick", "full", "study"], typer.Option(help="which claims to run; slower ones show their recorded rows")]
 
 
 @app.command("list")
@@ -61,16 +47,15 @@ def list_(names: Ids = None, root: Root = None, out: Out = None, as_json: Json =
     wanted = {claim.id for claim in choose(bench.experiments, names or [])}
     results = [result for result in bench.look() if result.claim.id in wanted]
     if as_json:
-        _print_json([result.as_json() | _facts(result.claim, bench.file_of(result.claim)) for result in results])
+        _print_json([result.as_json() for result in results])
     else:
-        screen = console()
-        screen.print(listing(results, screen.width))
+        console().print(listing(results, console().width))
 
 
 @app.command()
 def check(
     names: Ids = None,
-    tier: TierOption = TierName.quick,
+    tier: TierOption = "quick",
     workers: Workers = None,
     fresh: Fresh = False,
     record: Record = False,
@@ -83,13 +68,17 @@ def check(
     Example: sandbox check rso.exact-rate --workers 2
     """
     from sandbox.ledger.bench import open_bench, order
-    from sandbox.report.terminal import console, show
+    from sandbox.report.terminal import console, progress_bar, show
 
     bench = open_bench(root, out)
-    asked = order(bench, names or [], tier.value, workers=os.cpu_count() or 1 if workers is None else workers, fresh=fresh)
-    with _progress() as progress:
-        results = bench.run(asked, progress)
-    chosen = [result for result in results if result.claim in asked.chosen]
+    asked = order(bench, names or [], tier, workers=os.cpu_count() or 1 if workers is None else workers, fresh=fresh)
+    try:
+        with progress_bar() as progress:
+            results = bench.run(asked, progress)
+    except KeyboardInterrupt:
+        typer.echo("sandbox: interrupted; every finished row is stored, the same command goes on from there", err=True)
+        raise typer.Exit(130) from None  # what shells expect after Ctrl-C
+    chosen = [result for result in results if result.claim.id in asked.ids]
     slow = [r.claim for r in chosen if r.claim.tier != "quick" and r.origin == "measured"]
     written = [*(bench.record(slow) if record else []), *_write(results, bench.out, bench.root)]
     if as_json:
@@ -116,9 +105,6 @@ def prove(names: ProofIds = None, as_json: Json = False, root: Root = None) -> N
         _print_json([one.as_json() for one in checked])
     else:
         console().print(proof_table(checked))
-    for one in checked:
-        for step, message in one.failed.items():
-            typer.echo(f"{one.proof.file}: {step}: {message}", err=True)
     raise typer.Exit(0 if all(one.status == "proved" for one in checked) else 1)
 
 
@@ -131,13 +117,12 @@ def report(out: Out = None, root: Root = None) -> None:
     from sandbox.ledger.bench import open_bench
 
     bench = open_bench(root, out)
-    for path in _write(bench.look(), bench.out, bench.root):
-        typer.echo(f"wrote {path}")
+    typer.echo("\n".join(f"wrote {path}" for path in _write(bench.look(), bench.out, bench.root)))
 
 
 @app.command()
 def hessian(
-    family: Annotated[Family, typer.Option(help="which tiny transformer")] = Family.llama,
+    family: Annotated[Literal["gpt", "llama"], typer.Option(help="which tiny transformer")] = "llama",
     width: Annotated[int, typer.Option(help="width of the model, at least 8")] = 16,
     steps: Annotated[int, typer.Option(help="steps of AdamW before the Hessian is taken; 0: at the start")] = 0,
     seed: Annotated[int, typer.Option(help="draws weights, batches and the random partition")] = 0,
@@ -159,9 +144,63 @@ def hessian(
     out.mkdir(parents=True, exist_ok=True)
     path.write_bytes(figures.heat_map(picture.values, [round(edge) for edge in picture.edges], f"{family} block, |H|"))
     if as_json:
-        return _print_json([_mass_json(asdict(row)) for row in rows])
+        plain = ({k: v if v == v else None for k, v in asdict(row).items()} for row in rows)  # one block: no excess
+        return _print_json([{"id": f"{row['name']}/{row['partition']}", "status": "measured"} | row for row in plain])
     console().print(mass_table(rows))
     typer.echo(f"wrote {path}")
+
+
+@card.command("show")
+def card_show(path: CardPath) -> None:
+    """What a card says, for a reader.
+
+    Example: sandbox card show results/cards/NAME.json
+    """
+    from sandbox.handoff.card import show
+
+    typer.echo(show(path))
+
+
+@card.command("verify")
+def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> None:
+    """Whether a card still says the truth here: seal, verdicts, text, and its first ten losses.
+
+    Example: sandbox card verify results/cards/NAME.json
+    """
+    from sandbox.handoff.card import verify
+
+    problems = verify(path, root)
+    if as_json:
+        _print_json([{"id": str(path), "status": "refused" if problems else "verified", "problems": problems}])
+    else:
+        typer.echo("\n".join(f"{path}: {problem}" for problem in problems) or f"{path}: verified")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def train(
+    path: CardPath,
+    steps: Annotated[int | None, typer.Option(help="how many steps; default: the card's number")] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where the arithmetic happens")] = "cpu",
+    out: Annotated[Path, typer.Option(help="folder for the losses and the weights")] = Path("results/train"),
+    as_json: Json = False,
+) -> None:
+    """Train from a settings card; the first ten losses must be the card's, or it stops there.
+
+    Example: sandbox train results/cards/NAME.json --steps 20
+    """
+    from sandbox.scale.train import CanaryFailed
+    from sandbox.scale.train import train as train_from
+
+    try:
+        done = train_from(path, steps=steps, device=device, out=out, say=lambda text: typer.echo(text, err=as_json))
+    except CanaryFailed as failure:
+        typer.echo(f"{path}: {failure}", err=True)
+        raise typer.Exit(1) from failure
+    if as_json:
+        _print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
+    else:
+        typer.echo("\n".join(f"wrote {file}" for file in done.files))
 
 
 def _hessian_of(family: str, width: int, steps: int, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -187,44 +226,15 @@ def _hessian_of(family: str, width: int, steps: int, seed: int) -> tuple[Any, di
     return matrix, {"adam-mini": cuts, "random": partitions.random_like(cuts, seed)}
 
 
-def _mass_json(row: dict[str, Any]) -> dict[str, Any]:
-    """One block has no excess over chance: null."""
-    return {"id": f"{row['name']}/{row['partition']}", "status": "measured"} | {k: None if v != v else v for k, v in row.items()}
-
-
 def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:
+    from sandbox.handoff.card import write_cards
     from sandbox.report.page import write_page
 
-    try:  # TODO: plain import once the module has landed
-        from sandbox.handoff.card import write_cards
-    except ModuleNotFoundError as error:
-        typer.echo(f"no cards yet: {error}", err=True)
-        return [write_page(results, out, root)]
     return [write_page(results, out, root), *write_cards(results, out, root)]
-
-
-def _facts(claim: Any, file: str) -> dict[str, Any]:
-    names = ("source", "known", "dossier", "kind", "tier", "cost_s")
-    return {name: getattr(claim, name) for name in names} | {"file": f"experiments/{file}"}
 
 
 def _print_json(objects: Sequence[dict[str, Any]]) -> None:
     typer.echo(json.dumps(objects, indent=1, allow_nan=False))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr while it is a terminal; silence otherwise."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, text: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
 
 
 def main() -> None:
@@ -234,9 +244,6 @@ def main() -> None:
     except ValueError as error:
         typer.echo(f"sandbox: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("sandbox: interrupted; every finished row is stored, the same command goes on from there", err=True)
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

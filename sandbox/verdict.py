@@ -1,7 +1,7 @@
 """Fit x limit -> verdict: the one place where a measurement meets a theorem.
 
-Outcomes and rules are fixed (and no other words exist). With the interval [lo, hi], the limit b and the relative resolution tau, the band is
-[b - tau |b|, b + tau |b|]:
+Outcomes and rules are fixed (and no other words exist). With the interval [lo, hi], the limit b and the relative
+resolution tau, the band is [b - tau |b|, b + tau |b|]:
 
     upper     VIOLATED if lo > band; ATTAINED if [lo, hi] inside the band; HOLDS if hi <= upper edge; else INCONCLUSIVE (lower: mirrored)
     equality  (also counts and rates) HOLDS inside the band; VIOLATED if disjoint from it; else INCONCLUSIVE
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def judge(fit: Fit, kind: Kind, *, limit: float = 0.0, tau: float = 0.0, margin: float | None = None) -> Verdict:
-    """The verdict at the fit's confidence level; parity takes its 90 % interval whatever the level of the fit is, unless that is higher than 0.95.
+    """The verdict at the fit's confidence level; parity takes the 90 % interval unless that level is higher than 0.95.
 
     Raises ValueError for parity without a positive margin, or a negative tau.
     """
@@ -128,9 +128,10 @@ def _seeds_to_decide(fit: Fit, band: tuple[float, float]) -> int | None:
 def holm(verdicts: Sequence[Verdict], family: int) -> tuple[Verdict, ...]:
     """Holm's step-down correction of many verdicts at once, in the order given.
 
-    family: how many statistical verdicts the family has in all; absent ones count as p = 1, which is the cautious side. The verdict with
-    the i-th smallest p, relative to its own error probability 1 - level (i from 0), is judged again with that probability divided by
-    (family - i); from the first that does not survive, the divisor stays. Verdicts without statistics are left alone. Raises ValueError if the family is smaller than what it holds.
+    family: how many statistical verdicts the family has in all; absent ones count as p = 1, which is the cautious side.
+    The verdict with the i-th smallest p, relative to its own error probability 1 - level (i from 0), is judged again
+    with that probability divided by (family - i); from the first that does not survive, the divisor stays. Verdicts
+    without statistics are left alone. Raises ValueError if the family is smaller than what it holds.
     """
     rows = [
         i for i, v in enumerate(verdicts) if v.fit is not None and v.fit.df and v.outcome is not Outcome.INCONCLUSIVE

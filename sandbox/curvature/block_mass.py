@@ -1,7 +1,8 @@
 """How much of a Hessian lies inside the blocks of a partition, against what chance alone would put there.
 
-Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793) cuts tensors along "dense sub-blocks of the Hessian"; the paper shows
-pictures. The numbers here are the sandbox's own (derived), with b(i) the block of entry i and s_b the size of block b:
+Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793) cuts tensors along "dense sub-blocks of the Hessian";
+the paper shows pictures. The numbers here are the sandbox's own (derived), with b(i) the block of entry i and s_b the
+size of block b:
 
     mass   = sum_b |H_bb|_F^2 / |H|_F^2                                                 in [0, 1]
     null   = delta + (1 - delta) sum_b s_b (s_b - 1) / (n (n - 1)),   delta = sum_i H_ii^2 / |H|_F^2
@@ -12,10 +13,12 @@ pictures. The numbers here are the sandbox's own (derived), with b(i) the block 
 null is the exact mean of the mass over all partitions with the same sizes: a pair i != j falls into one block with
 probability sum_b s_b (s_b - 1) / (n (n - 1)), and every i lies in a block with itself.
 
-Without a matrix: for z = +-1 on block b and 0 elsewhere, E|(Hz)_b|^2 = |H_bb|_F^2 and E|(Hz)_rest|^2 = |H_rest,b|_F^2, because
-E z_i z_j = 1 if i = j and 0 otherwise. One product per probe; both estimates are unbiased, their ratio is consistent.
+Without a matrix: for z = +-1 on block b and 0 elsewhere, E|(Hz)_b|^2 = |H_bb|_F^2 and E|(Hz)_rest|^2 =
+|H_rest,b|_F^2, because E z_i z_j = 1 if i = j and 0 otherwise. One product per probe; both estimates are unbiased,
+their ratio is consistent.
 
-Departures from the paper: none; it defines no number. tau is `recalled`: the paper describes it as 1 for a diagonal matrix.
+Departures from the paper: none; it defines no number. tau is `recalled`: the paper describes it as 1 for a diagonal
+matrix.
 """
 
 from dataclasses import dataclass

@@ -6,11 +6,13 @@
     Adam-mini  D_i = 1 / rms(g over the block of i)
     Jacobi     D_i = 1 / H_ii
 
-Source: the frozen-Adam study of Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793, section 2), read second-hand.
-Departures from the paper: none known. All functions take leading batch dimensions: H (..., n, n), d and g (..., n).
+Source: the frozen-Adam study of Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793, section 2), read
+second-hand. Departures from the paper: none known. All functions take leading batch dimensions: H (..., n, n), d and
+g (..., n).
 
-Facts used by the tests: max_i(D_i H_ii) / min_i(D_i H_ii) <= kappa(D H) <= kappa(D) kappa(H); on a diagonal H with g = H x0,
-kappa(D_Adam H) = max|x0| / min|x0|, whatever H is; with one block per diagonal block of H, Adam-mini has r = 1 inside each.
+Facts used by the tests: max_i(D_i H_ii) / min_i(D_i H_ii) <= kappa(D H) <= kappa(D) kappa(H); on a diagonal H with g
+= H x0, kappa(D_Adam H) = max|x0| / min|x0|, whatever H is; with one block per diagonal block of H, Adam-mini has r =
+1 inside each.
 """
 
 import numpy as np

@@ -2,7 +2,8 @@
 
     v -> H v      the gradient's graph, built once and pulled back along v; no matrix, whatever n is
 
-The eigenvalues come from SciPy's restarted Lanczos method (ARPACK) run to machine precision, started from a seeded vector.
+The eigenvalues come from SciPy's restarted Lanczos method (ARPACK) run to machine precision, started from a seeded
+vector.
 """
 
 from collections.abc import Sequence

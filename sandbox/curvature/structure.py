@@ -1,7 +1,7 @@
 """The block structure of a model's Hessian: one row per tensor and partition, and the picture as an array.
 
-A tensor is judged inside its OWN Hessian (the second derivatives in that tensor alone), as Adam-mini argues: the question is where to
-cut a tensor, not whether tensors interact. `share_of_tensors` answers the other question.
+A tensor is judged inside its OWN Hessian (the second derivatives in that tensor alone), as Adam-mini argues: the
+question is where to cut a tensor, not whether tensors interact. `share_of_tensors` answers the other question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from sandbox.problems.base import Params, Problem
 
 @dataclass(frozen=True)
 class HeatMap:
-    """values: (p, p) |H| gathered into p <= size pixels a side.  edges: where each tensor starts, in pixels, then p.  names: the tensors."""
+    """values: (p, p) |H| gathered into p <= size pixels a side.  names: the tensors.  edges: where each starts, in pixels, then p."""
 
     values: np.ndarray
     edges: tuple[float, ...]

@@ -50,9 +50,9 @@ def difference(expected: CanaryPart, losses: Sequence[float]) -> str | None:
         return None
     k = int(off.argmax())
     return (
-        f"the canary must be reproduced to rtol {expected.rtol:g}, but the loss before step {k} is {ours[k]:.9g} and the "
-        f"card has {theirs[k]:.9g} (seed {expected.seed}); this machine, code or text does not run what the card was "
-        f"measured with"
+        f"the canary must be reproduced to rtol {expected.rtol:g}, but the loss before step {k} is {ours[k]:.9g} "
+        f"and the card has {theirs[k]:.9g} (seed {expected.seed}); "
+        "this machine, code or text does not run what the card was measured with"
     )
 
 

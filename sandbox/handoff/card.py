@@ -5,14 +5,14 @@ written only while every verdict behind it is ATTAINED or HOLDS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sandbox.handoff.canary import canary, canary_code, forecast
 from sandbox.handoff.evidence import STRONG, evidence_of
 from sandbox.handoff.reading import read, show, write
-from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of
+from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of, rule_of_each
 from sandbox.handoff.schema import SCHEMA, Card, Transferred, sealed
 from sandbox.handoff.verify import verify
 from sandbox.ledger.claim import Setting
@@ -29,8 +29,7 @@ UNVALIDATED = (
 
 @dataclass(frozen=True)
 class CardSpec:
-    """name: of the file, results/cards/NAME.json.  claims: ids, the first of them has the setting that the card is
-    about.
+    """name: of the file, results/cards/NAME.json.  claims: ids; the first has the setting that the card is about.
 
     recipe(setting, values): what to run, from the setting of the telling case and the values of its first sample
     (which hold `their_lr` in a comparison of two tuned methods).
@@ -57,8 +56,10 @@ def create(
 
     Raises ValueError where a verdict behind it is weak, quoting the first, and where a card cannot hold the recipe.
     """
+    if not results:
+        raise ValueError("a card needs at least one verdict behind it, got none")
     evidence, parts = [evidence_of(result) for result in results], parts_of(recipe)
-    if recipe_of(parts) != recipe:
+    if recipe_of(parts) != replace(recipe, rules=rule_of_each(recipe)):
         raise ValueError(
             "a card must give back the recipe it was made from, and this one does not; check the tables of classes"
         )
@@ -99,7 +100,10 @@ def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[P
 
 
 def specs(root: Path) -> tuple[CardSpec, ...]:
-    """Every CardSpec of experiments/*.py; files that do not speak of CARDS are not loaded. Raises ValueError where two share a name."""
+    """Every CardSpec of experiments/*.py; files that do not speak of CARDS are not loaded.
+
+    Raises ValueError where two share a name.
+    """
     files = [
         file for file in sorted((root / "experiments").glob("*.py")) if "CARDS" in file.read_text(encoding="utf-8")
     ]
@@ -124,12 +128,8 @@ def _stored(recipe: Recipe, path: Path, root: Path) -> Card | None:
 
 
 def _same(card: Card | None, parts: Parts) -> bool:
-    return card is not None and card.canary.code == canary_code() and _parts(card) == _plain(parts)
+    return card is not None and card.canary.code == canary_code() and _plain(card) == _plain(parts)
 
 
-def _parts(card: Card) -> dict[str, Any]:
-    return {key: getattr(card, key) for key in ("optimizer", "schedule", "model", "data")}
-
-
-def _plain(parts: Parts) -> dict[str, Any]:
+def _plain(parts: Card | Parts) -> dict[str, Any]:
     return {key: getattr(parts, key) for key in ("optimizer", "schedule", "model", "data")}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sandbox.handoff.schema import Card, digest_of
+from sandbox.handoff.schema import Card, EvidencePart, digest_of
 from sandbox.verdict import Outcome
 
 MOST_PROBLEMS = 5
@@ -31,9 +31,8 @@ def read(path: Path) -> tuple[Card, list[str]]:
     found, said = digest_of(data), card.digest
     if found == said:
         return card, []
-    return card, [
-        f"the digest of the card's content is {found[:16]}..., but the card says {said[:16] or 'nothing'}...: it was changed"
-    ]
+    short = said[:16] or "nothing"
+    return card, [f"the digest of the card's content is {found[:16]}..., but the card says {short}...: it was changed"]
 
 
 def write(card: Card, path: Path) -> None:
@@ -61,11 +60,13 @@ def show(path: Path) -> str:
         *([f"blocks       {', '.join(blocks)}"] if blocks else []),
         f"schedule     {_line(card.schedule.model_dump()) if card.schedule else 'constant'}",
         f"model        {_line(card.model)}",
-        f"data         {data.text} ({data.part}), {_line(data.tokenizer)}, {data.batch} x {data.context} tokens, {data.steps} steps",
+        f"data         {data.text} ({data.part}), {_line(data.tokenizer)}",
+        f"             {data.batch} x {data.context} tokens a step, {data.steps} steps",
         f"             sha256 {data.sha256}",
         *(f"transfer     {name} {t.value:g} [{t.low:g}, {t.high:g}]" for name, t in (card.transfer or {}).items()),
         *(f"evidence     {_evidence(part)}" for part in card.evidence),
-        f"canary       seed {card.canary.seed}, rtol {card.canary.rtol:g}: {' '.join(f'{x:.6g}' for x in card.canary.losses)}",
+        f"canary       seed {card.canary.seed}, rtol {card.canary.rtol:g}:",
+        f"             {' '.join(f'{x:.6g}' for x in card.canary.losses)}",
         f"forecast     {', '.join(f'{name} {size:,} B' for name, size in card.forecast.items())}",
         *(f"unvalidated  {text}" for text in card.unvalidated),
         f"digest       {card.digest}",
@@ -80,16 +81,11 @@ def _line(data: dict) -> str:
     return f"{data['type']}({values})" if "type" in data else values
 
 
-def _evidence(part) -> str:
-    interval = f"{part.value:.5g} [{part.low:.5g}, {part.high:.5g}]" if part.value is not None else "no number"
-    against = (
-        f"margin {part.margin:g}"
-        if part.margin is not None
-        else f"limit {part.limit:g}"
-        if part.limit is not None
-        else ""
-    )
-    return f"{part.claim}: {part.outcome} ({Outcome[part.outcome].value}); {interval}, {against}, {part.seeds} seeds, {part.date}"
+def _evidence(part: EvidencePart) -> str:
+    interval = "no number" if part.value is None else f"{part.value:.5g} [{part.low:.5g}, {part.high:.5g}]"
+    against = f"margin {part.margin:g}" if part.margin is not None else f"limit {part.limit}"
+    sentence = Outcome[part.outcome].value
+    return f"{part.claim}: {part.outcome} ({sentence}); {interval}, {against}, {part.seeds} seeds, {part.date}"
 
 
 def _sentences(error: ValidationError) -> str:

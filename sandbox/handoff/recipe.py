@@ -47,7 +47,7 @@ def parts_of(recipe: Recipe) -> Parts:
         raise ValueError(f"a card is for a LanguageProblem, got {type(problem).__name__}")
     schedule = recipe.schedule
     return Parts(
-        optimizer_part(recipe.rules, recipe.shell),
+        optimizer_part(rule_of_each(recipe), recipe.shell),
         SchedulePart(total=schedule.total, warmup=schedule.warmup, floor=schedule.floor) if schedule else None,
         as_data(problem.model, MODELS),
         DataPart(
@@ -88,6 +88,12 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
     rules = rules_of(card.optimizer, tuple(problem.shapes))
     schedule = Schedule(**card.schedule.model_dump()) if card.schedule else None
     return Recipe(problem, rules, data.steps, card.optimizer.shell, schedule)
+
+
+def rule_of_each(recipe: Recipe) -> dict[str, Rule]:
+    """The rules tensor by tensor, in the order of the model."""
+    rules, names = recipe.rules, recipe.problem.shapes
+    return {name: rules[name] for name in names} if isinstance(rules, Mapping) else dict.fromkeys(names, rules)
 
 
 def located(text: str, folders: tuple[Path, ...]) -> str:

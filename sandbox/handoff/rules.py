@@ -2,8 +2,7 @@
 elsewhere.
 
     AdamW(lr=0.1, ...)                        {"type": "AdamW", "lr": 0.1, ...}
-    WeightDecay(RSO(Adam(...), rank=8), 0.1)  {"type": "WeightDecay", "weight_decay": 0.1, "inner": {"type": "RSO",
-    ..., "inner": ...}}
+    RSO(Adam(lr=0.1), rank=8, ...)            {"type": "RSO", "rank": 8, ..., "inner": {"type": "Adam", ...}}
 
 A card says it in parts: `rule` is the innermost rule, `frame` the wrappers around it (the innermost of them without
 `inner`), `partition` tells per tensor whether the frame is on it and how many blocks it has, `elsewhere` is the rule
@@ -52,7 +51,10 @@ def as_data(record: Any, table: Mapping[str, type]) -> Data:
 
 
 def as_record(data: Mapping[str, Any], table: Mapping[str, type]) -> Any:
-    """The record that `as_data` wrote. Raises ValueError for an unknown type, an unknown field, or a value that the class refuses."""
+    """The record that `as_data` wrote.
+
+    Raises ValueError for an unknown type, an unknown field, or a value that the class refuses.
+    """
     name = data.get("type")
     if not isinstance(name, str) or name not in table:
         raise ValueError(f"a card's type must be one of {sorted(table)}, got {name!r}")
@@ -67,39 +69,30 @@ def as_record(data: Mapping[str, Any], table: Mapping[str, type]) -> Any:
         raise ValueError(f"{name} cannot be made from {values}: {error}") from error
 
 
-def optimizer_part(rules: Rule | Mapping[str, Rule], shell: str) -> OptimizerPart:
-    """What a card says about the rules of a model: one rule for all, or one per tensor.
+def optimizer_part(rules: Mapping[str, Rule], shell: str) -> OptimizerPart:
+    """What a card says about the rules of a model's tensors.
 
     Raises ValueError where they are more than a card can say: two frames, or two rules inside or outside the frame.
     """
-    if not isinstance(rules, Mapping):
-        rule, frame, n_blocks = _split(as_data(rules, RULES))
-        if n_blocks is None and frame is None:
-            return OptimizerPart(rule=rule, shell=shell)
-        raise ValueError(
-            f"{type(rules).__name__} acts on shapes: give a card its rules tensor by tensor, got one for all"
-        )
     parts = {name: _split(as_data(rule, RULES)) for name, rule in rules.items()}
     framed = {name for name, (_, frame, _) in parts.items() if frame is not None}
     inside = _only([parts[name][:2] for name in parts if name in framed], "inside the frame")
-    outside = _only([(parts[name][0], None) for name in parts if name not in framed], "without a frame")
-    blocks = {name: n_blocks for name, (_, _, n_blocks) in parts.items()}
-    partition = {name: TensorPart(framed=name in framed, n_blocks=blocks[name]) for name in parts}
+    outside = _only([parts[name][:2] for name in parts if name not in framed], "without a frame")
     rule, frame = inside or outside
     elsewhere = outside[0] if inside and outside and outside[0] != rule else None
-    needed = framed or any(blocks.values())
-    return OptimizerPart(
-        rule=rule, frame=frame, shell=shell, partition=partition if needed else None, elsewhere=elsewhere
-    )
+    partition = {name: TensorPart(framed=name in framed, n_blocks=parts[name][2]) for name in parts}
+    plain = not framed and all(part.n_blocks is None for part in partition.values())
+    table = None if plain else partition
+    return OptimizerPart(rule=rule, frame=frame, shell=shell, partition=table, elsewhere=elsewhere)
 
 
-def rules_of(part: OptimizerPart, names: tuple[str, ...]) -> Rule | dict[str, Rule]:
-    """The rules that a card describes, for the tensors of its model.
+def rules_of(part: OptimizerPart, names: tuple[str, ...]) -> dict[str, Rule]:
+    """The rule of each tensor of a card's model.
 
     Raises ValueError where the partition does not name each of them exactly once.
     """
     if part.partition is None:
-        return as_record(part.rule, RULES)
+        return dict.fromkeys(names, as_record(part.rule, RULES))
     missing, unknown = set(names) - set(part.partition), set(part.partition) - set(names)
     if missing or unknown:
         raise ValueError(

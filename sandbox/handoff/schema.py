@@ -21,7 +21,7 @@ class Part(BaseModel):
 
 
 class TensorPart(Part):
-    """framed: the frame acts on this tensor.  n_blocks: equal consecutive chunks along dim 0, for rules that have them."""
+    """framed: the frame acts on this tensor.  n_blocks: equal consecutive chunks along dim 0, where a rule has them."""
 
     framed: bool
     n_blocks: int | None
@@ -46,7 +46,10 @@ class SchedulePart(Part):
 
 
 class DataPart(Part):
-    """sha256: of the whole text.  text: "kjv" or a path.  batch: windows per step.  context: tokens per window.  dtype: of the weights."""
+    """sha256: of the whole text.  text: "kjv" or a path.  batch: windows per step.  context: tokens per window.
+
+    dtype: of the weights.
+    """
 
     sha256: str
     text: str
@@ -88,7 +91,10 @@ class EvidencePart(Part):
 
 
 class CanaryPart(Part):
-    """losses: before steps 0..9, in nats per token.  rtol: relative; how far another machine may be off.  code: what computed them."""
+    """losses: before steps 0..9, in nats per token.  rtol: how far another machine may be off, relative.
+
+    code: version of what computed them.
+    """
 
     seed: int
     losses: Annotated[list[float], Field(min_length=CANARY_STEPS, max_length=CANARY_STEPS)]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sandbox.handoff.canary import difference, first_losses
-from sandbox.handoff.card import STRONG, weakness
+from sandbox.handoff.evidence import STRONG, weakness
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import recipe_of
 from sandbox.handoff.schema import Card
@@ -53,6 +53,7 @@ def text_problems(card: Card, text: str) -> list[str]:
     found = corpus(text).digest
     if found == card.data.sha256:
         return []
+    said = card.data.sha256
     return [
-        f"the text {text!r} has sha256 {found[:16]}..., but the card was made with {card.data.sha256[:16]}...: it is another text"
+        f"the text {text!r} has sha256 {found[:16]}..., but the card was made with {said[:16]}...: it is another text"
     ]

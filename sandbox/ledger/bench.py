@@ -35,21 +35,20 @@ class Bench:
         Raises ValueError where an id names a claim of a slower tier of which nothing is stored or recorded.
         """
         slow = self._too_slow(order)
-        ids = frozenset(claim.id for claim in order.chosen if claim.id not in slow)
+        ids = order.ids - slow
         with Store(self.ledger) as store, pool(order.workers) as executor:
             orders = Orders(ids, ids if order.fresh else (), slots=max(1, 2 * order.workers))
             return check(self.experiments, store, orders, executor=executor, progress=progress)
 
     def record(self, claims: Sequence[Claim]) -> list[Path]:
-        """Export the rows of these claims. Raises ValueError where one has not been run whole at this code version."""
+        """Export the rows of these claims. Raises ValueError for none, and where one has rows missing at this code version."""
+        if not claims:
+            raise ValueError("a record holds claims of the full and study tiers, and none was run here: add --tier full")
         with Store(self.ledger) as store:
             paths, incomplete = record(self.experiments, store, [claim.id for claim in claims])
         if incomplete:
             raise ValueError(f"a record needs all rows at this code version; {', '.join(incomplete)} lack some: run them first")
         return paths
-
-    def file_of(self, claim: Claim) -> str:
-        return next(experiment.file.name for experiment in self.experiments if claim in experiment.claims)
 
     def _too_slow(self, order: "Order") -> set[str]:
         slow = {claim.id: claim for claim in order.chosen if TIERS.index(claim.tier) > TIERS.index(order.tier)}
@@ -74,6 +73,10 @@ class Order:
     tier: Tier
     workers: int
     fresh: bool = False
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(claim.id for claim in self.chosen)
 
 
 def open_bench(root: Path | None, out: Path | None) -> Bench:

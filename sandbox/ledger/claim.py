@@ -115,17 +115,13 @@ class Claim:
         if "." not in self.id or self.id != self.id.lower() or " " in self.id:
             raise ValueError(f"a claim id reads `system.slug` in lower case, got {self.id!r}")
         if self.bound is not None and self.bound.quantity != self.quantity:
-            raise ValueError(
-                f"{self.id}: the claim measures {self.quantity!r} but the bound limits {self.bound.quantity!r}"
-            )
+            raise ValueError(f"{self.id}: the claim measures {self.quantity!r} but the bound limits {self.bound.quantity!r}")
         if self.kind in ("upper", "lower", "equality") and (self.bound is None) == (self.limit is None):
             raise ValueError(f"{self.id}: a claim of kind {self.kind!r} needs a bound or a limit, and not both")
         if self.bound is not None and self.constants is None and self.bound.symbols:
             raise ValueError(f"{self.id}: the bound needs the constants {self.bound.symbols}; give constants=")
         if (self.margin is None) == (self.kind == "parity"):
-            raise ValueError(
-                f"{self.id}: margin belongs to parity claims and only to them, got kind {self.kind!r}, margin {self.margin}"
-            )
+            raise ValueError(f"{self.id}: margin belongs to parity claims and only to them, got kind {self.kind!r}, margin {self.margin}")
 
     @property
     def rows_of(self) -> str:

@@ -78,11 +78,22 @@ def prove(root: Path, chosen: Sequence[Proof]) -> tuple[Checked, ...]:
     """Run pytest on these files in a process of its own. Raises ValueError where pytest ends without a report."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "proofs.xml"
-        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1", "-o", "python_functions=step_* test_*"]
+        options = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
+            "-o",
+            "junit_family=xunit1",
+            "-o",
+            "python_functions=step_* test_*",
+        ]
         files = [proof.file for proof in chosen]
         run = subprocess.run([sys.executable, "-m", "pytest", *options, *files], cwd=root, capture_output=True, text=True)
         if not report.is_file():
-            raise ValueError(f"pytest ended with code {run.returncode} and no report on {', '.join(files)}: {run.stdout[-500:]}{run.stderr[-500:]}")
+            raise ValueError(
+                f"pytest ended with code {run.returncode} and no report on {', '.join(files)}: {run.stdout[-500:]}{run.stderr[-500:]}"
+            )
         cases = list(ElementTree.parse(report).iter("testcase"))
     return tuple(_checked(proof, cases) for proof in chosen)
 
@@ -90,7 +101,12 @@ def prove(root: Path, chosen: Sequence[Proof]) -> tuple[Checked, ...]:
 def _checked(proof: Proof, cases: Sequence[ElementTree.Element]) -> Checked:
     stem = Path(proof.file).stem
     mine = [case for case in cases if stem in (case.get("classname") or "").split(".") or stem in (case.get("name") or "").split(".")]
-    failed = {case.get("name"): child.get("message") or child.tag for case in mine for child in case if child.tag in ("failure", "error", "skipped")}
+    failed = {
+        case.get("name"): child.get("message") or child.tag
+        for case in mine
+        for child in case
+        if child.tag in ("failure", "error", "skipped")
+    }
     if not mine:
         failed = {"(none)": "the file holds no step"}
     seconds = sum(float(case.get("time") or 0) for case in mine)

@@ -17,7 +17,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """origin: measured now (or resumed from the store), recorded (rows of experiments/records/, with date and code), or missing (never run).
+    """origin: measured now (or resumed from the store), recorded (rows of experiments/records/), or missing (never run).
 
     seconds: worker time that the rows cost.  error: one sentence where the claim's own code failed; such a result has no cases.
     """
@@ -42,9 +42,7 @@ class Result:
     @property
     def telling(self) -> Case | None:
         """The case that decided the outcome: the first with that outcome."""
-        return next(
-            (case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None
-        )
+        return next((case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None)
 
     def as_json(self) -> dict[str, Any]:
         """The published keys, strict JSON; numbers are those of the telling case."""
@@ -66,6 +64,7 @@ class Result:
             "code": self.code,
             "statement": self.claim.statement,
             "quantity": self.claim.quantity,
+            **{name: getattr(self.claim, name) for name in ("source", "known", "dossier", "kind", "tier", "cost_s")},
             "reason": verdict.reason if verdict else "",
             "more_seeds": verdict.more_seeds if verdict else None,
             "error": self.error,

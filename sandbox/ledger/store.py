@@ -35,7 +35,10 @@ class Row:
 
 
 class Store:
-    """An open ledger; use it in a `with` block. Raises ValueError, one sentence with the path, for a file that is no ledger of this version."""
+    """An open ledger; use it in a `with` block.
+
+    Raises ValueError, one sentence with the path, for a file that is no ledger of this version.
+    """
 
     def __init__(self, path: Path):
         self.path = path

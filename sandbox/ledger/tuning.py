@@ -8,6 +8,7 @@ Seeds, grid, key and stopping step are fixed in the claim, before the run.
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from sandbox.fit import Sample
 from sandbox.ledger.claim import Rows, Setting, Task
@@ -33,13 +34,12 @@ class Tuned:
 
     def __post_init__(self):
         if set(self.tune_seeds) & set(self.seeds):
-            raise ValueError(
-                f"the comparison needs fresh seeds; {sorted(set(self.tune_seeds) & set(self.seeds))} were tuned on"
-            )
+            raise ValueError(f"the comparison needs fresh seeds; {sorted(set(self.tune_seeds) & set(self.seeds))} were tuned on")
         if len(self.our_lrs) != len(self.their_lrs):
-            raise ValueError(
-                f"both sides get the same tuning budget; got {len(self.our_lrs)} and {len(self.their_lrs)} learning rates"
-            )
+            raise ValueError(f"both sides get the same tuning budget; got {len(self.our_lrs)} and {len(self.their_lrs)} learning rates")
+        for lrs in (self.our_lrs, self.their_lrs):
+            if len(lrs) < 3 or any(b <= a for a, b in pairwise(lrs)):
+                raise ValueError(f"a grid needs at least 3 learning rates, ascending, so that one lies inside; got {lrs}")
 
     def missing(self, rows: Rows) -> tuple[Task, ...]:
         tasks = []
@@ -54,12 +54,7 @@ class Tuned:
         """(best learning rate, []) once it is known, or (None, the (setting, seed) pairs still missing)."""
         grid = list(lrs)
         for _ in range(self.most_extensions + 1):
-            left = [
-                (replace(setting, lr=lr), s)
-                for lr in grid
-                for s in self.tune_seeds
-                if rows(replace(setting, lr=lr), s) is None
-            ]
+            left = [(replace(setting, lr=lr), s) for lr in grid for s in self.tune_seeds if rows(replace(setting, lr=lr), s) is None]
             if left:
                 return None, left
             losses = [self._mean(rows, replace(setting, lr=lr)) for lr in grid]
@@ -67,11 +62,7 @@ class Tuned:
             if 0 < best < len(grid) - 1:
                 break
             at_top = best == len(grid) - 1
-            grid = (
-                grid + [round_rate(grid[-1] * grid[-1] / grid[-2])]
-                if at_top
-                else [round_rate(grid[0] * grid[0] / grid[1])] + grid
-            )
+            grid = grid + [round_rate(grid[-1] * grid[-1] / grid[-2])] if at_top else [round_rate(grid[0] * grid[0] / grid[1])] + grid
         else:
             grid = grid[:-1] if at_top else grid[1:]  # the last extension was never run
             losses = [self._mean(rows, replace(setting, lr=lr)) for lr in grid]
@@ -84,8 +75,7 @@ class Tuned:
 
     def samples(self, rows: Rows) -> tuple[tuple[Setting, tuple[Sample, ...]], ...]:
         ours, theirs = (
-            replace(s, lr=self.best_lr(rows, s, lrs)[0])
-            for s, lrs in ((self.ours, self.our_lrs), (self.theirs, self.their_lrs))
+            replace(s, lr=self.best_lr(rows, s, lrs)[0]) for s, lrs in ((self.ours, self.our_lrs), (self.theirs, self.their_lrs))
         )
         return ((ours, tuple(self._pair(rows(ours, s), rows(theirs, s), theirs) for s in self.seeds)),)
 

@@ -1,9 +1,9 @@
 """The allocator's own record: every block that torch asks for on the CPU, and when it gives it back.
 
-This is the meter that cannot be fooled by where a tensor hides: it sees temporaries, and the partial gradient of a tied weight
-that autograd buffers. A block counts if it is born while the function runs; blocks from before are neither counted nor deducted when
-they die, so that activations freed during backward do not hide the gradients that are born in it. To follow a state that is
-replaced at every step, let the function make it too.
+This is the meter that cannot be fooled by where a tensor hides: it sees temporaries, and the partial gradient of a
+tied weight that autograd buffers. A block counts if it is born while the function runs; blocks from before are
+neither counted nor deducted when they die, so that activations freed during backward do not hide the gradients that
+are born in it. To follow a state that is replaced at every step, let the function make it too.
 
 For tensors of b_i bytes, each used once in the graph, backward adds (LOMO, Lv et al., 2023, and derived):
 
@@ -51,7 +51,7 @@ def _count(blocks: list[tuple[int, int, int]]) -> Allocations:
             alive, n_blocks = alive + size, n_blocks + 1
         else:
             alive -= born.pop(address, 0)
-        peak = alive
+        peak = max(peak, alive)
     return Allocations(peak, alive, n_blocks)
 
 

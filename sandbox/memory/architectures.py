@@ -1,11 +1,13 @@
 """Shapes of published Llama models, and how Adam-mini cuts them, without a model object.
 
-Sources: Llama 2 (Touvron et al., 2023, https://arxiv.org/abs/2307.09288), Llama 3 (2024, https://arxiv.org/abs/2407.21783), TinyLlama (Zhang et al.,
-2024, https://arxiv.org/abs/2401.02385); the numbers of the four constants are `recalled` from their published configurations and checked
-against the published parameter counts. Parameter names are those of the Hugging Face implementation; no biases, untied output head.
+Sources: Llama 2 (Touvron et al., 2023, https://arxiv.org/abs/2307.09288), Llama 3 (2024,
+https://arxiv.org/abs/2407.21783), TinyLlama (Zhang et al., 2024, https://arxiv.org/abs/2401.02385). The numbers of
+the four constants are `recalled` from their published configurations and checked against the published parameter
+counts. Parameter names are those of the Hugging Face implementation; no biases, untied output head.
 
-The cut is the final one of Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793, releases from October 2024): query and key by
-head, value, output projection and feed-forward matrices by output row, embedding and output head by token, each norm as a whole.
+The cut is the final one of Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793, releases from October
+2024): query and key by head, value, output projection and feed-forward matrices by output row, embedding and output
+head by token, each norm as a whole.
 """
 
 import math

@@ -11,12 +11,14 @@ Gradients at the peak of backward, tensors of b_i bytes, each used once in the g
 
     every gradient kept   sum b_i + 2 sum b_tied            freed as soon as used   max(b_i, 3 b_tied)
 
-A tied weight counts three times at its worst moment: autograd holds its first part, makes the second, and adds them in a third
-tensor. That holds for a weight shared by an embedding at the start and a head at the end of the graph, and is what the allocator shows.
-Temporaries of the step and activations are not in it: they depend on code and batch, and `sandbox.memory.allocator` measures them.
+A tied weight counts three times at its worst moment: autograd holds its first part, makes the second, and adds them
+in a third tensor. That holds for a weight shared by an embedding at the start and a head at the end of the graph, and
+is what the allocator shows. Temporaries of the step and activations are not in it: they depend on code and batch, and
+`sandbox.memory.allocator` measures them.
 
-Sources: Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793), LOMO and AdaLomo (Lv et al., 2023, https://arxiv.org/abs/2306.09782 and
-https://arxiv.org/abs/2310.10195), GaLore (Zhao et al., 2024, https://arxiv.org/abs/2403.03507); formulas derived from the rules' own states.
+Sources: Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793), LOMO and AdaLomo (Lv et al., 2023,
+https://arxiv.org/abs/2306.09782 and https://arxiv.org/abs/2310.10195), GaLore (Zhao et al., 2024,
+https://arxiv.org/abs/2403.03507); formulas derived from the rules' own states.
 """
 
 import math

@@ -1,11 +1,13 @@
 """Bytes that are really there: of a state, of an optimizer, of gradients during backward, of what a forward pass keeps.
 
-Every meter counts STORAGES, each once: two views of one storage cost one storage, and a small view keeps its whole storage alive
-(a basis that is a slice of an orthogonal factor costs the whole factor). Python numbers cost nothing. Tensors on the meta device have
-storages with a size and no memory, so the same meters work for models that fit nowhere.
+Every meter counts STORAGES, each once: two views of one storage cost one storage, and a small view keeps its whole
+storage alive (a basis that is a slice of an orthogonal factor costs the whole factor). Python numbers cost nothing.
+Tensors on the meta device have storages with a size and no memory, so the same meters work for models that fit
+nowhere.
 
-`peak_gradient_bytes` looks at `.grad`, as LOMO's memory table does (Lv et al., 2023, https://arxiv.org/abs/2306.09782). It cannot see a partial
-gradient of a tied weight that autograd holds back until the other part arrives; `sandbox.memory.allocator` sees it.
+`peak_gradient_bytes` looks at `.grad`, as LOMO's memory table does (Lv et al., 2023,
+https://arxiv.org/abs/2306.09782). It cannot see a partial gradient of a tied weight that autograd holds back until
+the other part arrives; `sandbox.memory.allocator` sees it.
 """
 
 from collections.abc import Callable, Iterable

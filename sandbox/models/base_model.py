@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sandbox.models.initial import shapes_of
 from sandbox.models.llama import LlamaConfig
 from sandbox.models.text import upward
 from sandbox.models.tokenizers import Kept
@@ -52,7 +53,10 @@ def load(base: str = BASE) -> BaseModel:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     weights = checked(folder / "model.safetensors", card["weights_sha256"])
     checked(folder / "tokenizer.json", card["tokenizer"]["sha256"])
-    return BaseModel(card, LlamaConfig(**card["model"]), Kept(str(folder / "tokenizer.json")), tensors(weights))
+    config, loaded = LlamaConfig(**card["model"]), tensors(weights)  # safetensors returns names in no fixed order
+    return BaseModel(
+        card, config, Kept(str(folder / "tokenizer.json")), {name: loaded[name] for name in shapes_of(config)}
+    )
 
 
 def checked(path: Path, sha256: str) -> bytes:

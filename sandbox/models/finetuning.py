@@ -1,7 +1,9 @@
 """Fine-tuning from the base model, on text that it has not read: continuation, and which book a verse is from.
 
 Continuation: next-token prediction on the fine-tuning part (Mark to Revelation), as LanguageProblem, from the base
-weights. Classification: eight books of that part, the eight with the most verses; as many verses of each as the
+weights.
+
+Classification: eight books of that part, the eight with the most verses; as many verses of each as the
 shortest has (303 of Hebrews), evenly spread over the book, so that guessing is right in 1 of 8; every fifth of them is
 held out, alternating through the book.
 
@@ -185,20 +187,21 @@ class ClassificationProblem:
         return self.verses().take(train[which])
 
     def logits(self, params: Params, batch: Verses) -> Tensor:
-        """(B, K)."""
-        return functional_call(self.module(), params, (batch.tokens, batch.lengths))
+        """(B, K), on the device of the parameters."""
+        device = next(iter(params.values())).device
+        return functional_call(self.module(), params, (batch.tokens.to(device), batch.lengths.to(device)))
 
     def loss(self, params: Params, batch: Verses) -> Tensor:
         """Mean negative log likelihood of the book, in nats per verse."""
-        return F.cross_entropy(self.logits(params, batch), batch.labels)
+        logits_BK = self.logits(params, batch)
+        return F.cross_entropy(logits_BK, batch.labels.to(logits_BK.device))
 
     @torch.no_grad()
     def held_out_logits(self, params: Params) -> tuple[Tensor, Tensor]:
         """Logits and labels of the held-out verses."""
         rows = self.verses().take(self.split()[1])
-        return torch.cat(
-            [self.logits(params, rows.take(i)) for i in torch.arange(len(rows.labels)).split(64)]
-        ), rows.labels
+        pieces = [self.logits(params, rows.take(piece)) for piece in torch.arange(len(rows.labels)).split(64)]
+        return torch.cat(pieces).cpu(), rows.labels
 
     def held_out(self, params: Params) -> float:
         """Mean loss over the held-out verses, in nats per verse."""

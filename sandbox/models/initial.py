@@ -1,8 +1,8 @@
 """Initial parameters as a pure function of (configuration, seed): drawn in float64 on the CPU, then cast.
 
     normal:  every matrix N(0, std^2); the matrices that write into the residual stream N(0, std^2 / (2 layers))
-    lecun:   every matrix N(0, 1 / fan-in); tables of tokens and positions N(0, 1 / width), since a tied table is also
-    the head gains 1, biases 0
+    lecun:   every matrix N(0, 1 / fan-in); tables of tokens and positions N(0, 1 / width), as a tied table is a head
+    both:    gains 1, biases 0
 
 Source: Radford et al. (2019), section 2.3, for the scaling of residual writers (recalled); LeCun et al. (1998),
 "Efficient BackProp", 4.6 (recalled).

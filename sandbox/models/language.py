@@ -85,8 +85,8 @@ def layout(n: int, context: int, where: str) -> Layout:
     if segment - train < context + 1:
         raise ValueError(
             f"{where} has {n} tokens, but context {context} needs {SEGMENTS * HELD_OUT * (context + 1)}: {SEGMENTS} "
-            f"segments, a tenth of each held out, and a window is {context + 1} tokens; give a longer text or a context "
-            f"of at most {max(segment // HELD_OUT - 1, 0)}"
+            f"segments, a tenth of each held out, and a window is {context + 1} tokens; give a longer text or a context"
+            f" of at most {max(segment // HELD_OUT - 1, 0)}"
         )
     return Layout(segment, train, context)
 
@@ -151,7 +151,8 @@ class LanguageProblem:
         return self.windows(self.layout().train_starts(self.batch_size, generator(seed, step, 0, BATCHES)))
 
     def loss(self, params: Params, batch: Tensor) -> Tensor:
-        """Mean negative log likelihood of batch[:, 1:], in nats per token; batch is (B, T + 1)."""
+        """Mean negative log likelihood of batch[:, 1:], in nats per token; batch is (B, T + 1), on any device."""
+        batch = batch.to(next(iter(params.values())).device)
         logits_BTV = functional_call(self.module(), params, (batch[:, :-1],))
         return F.cross_entropy(logits_BTV.flatten(0, 1), batch[:, 1:].flatten())
 

@@ -10,7 +10,9 @@ Adam-mini, code of version 1.1 (read: release 1.1.1), one second moment per bloc
     biases                                     one block per entry, that is plain Adam
 
 Version 1.0 (July to September 2024; from the dossier): embedding and head per entry, value, attention out and
-feed-forward whole. Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the
+feed-forward whole.
+
+Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the
 code: tensors are recognised by role, not by substring; biases follow the rule of 1.1 in both versions (1.0 let them
 follow their layer and crashed on some); position tables are cut by row like tokens (the code has no name for them: by
 substring, `wpe` falls to "whole", `position_embeddings` to rows).

@@ -86,7 +86,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def corpus(text: str = KJV) -> Corpus:
     """The packaged text for "kjv", otherwise a UTF-8 file, or the *.txt files of a folder in the order of their names.
 
-    Raises ValueError for a text that is missing, empty or binary.
+    Read once per process. Raises ValueError for a text that is missing, empty or binary.
     """
     return Corpus(KJV, packaged()) if text == KJV else Corpus(text, read(Path(text)))
 
@@ -144,5 +144,5 @@ def decode(file: Path) -> str:
         return raw.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{str(file)!r} is not UTF-8: byte {error.start} of {len(raw)} is {raw[error.start]:#04x}; convert it to UTF-8"
+            f"{str(file)!r} is not UTF-8: byte {error.start} of {len(raw)} is {raw[error.start]:#04x}; convert it first"
         ) from error

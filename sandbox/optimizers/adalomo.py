@@ -85,9 +85,7 @@ def wide(w: Tensor) -> torch.dtype:
     return torch.promote_types(w.dtype, torch.float32)
 
 
-def normalised(
-    g: Tensor, state: FactoredState | FullState, *, weight: float, eps: float
-) -> tuple[Tensor, FactoredState | FullState]:
+def normalised(g: Tensor, state: FactoredState | FullState, *, weight: float, eps: float) -> tuple[Tensor, FactoredState | FullState]:
     """u, and the state that has seen q = g^2 + eps with the given weight, 1 - b."""
     q = g * g + eps
     if isinstance(state, FullState):

@@ -57,10 +57,7 @@ class RSO:
         if self.eta is not None and not self.eta > 0:
             raise ValueError(f"eta of RSO must be > 0, got {self.eta}; None leaves the proximal term out")
         if self.law not in get_args(Law) or self.side not in (0, 1):
-            raise ValueError(
-                f"RSO needs a law of {', '.join(get_args(Law))} and side 0 or 1, "
-                f"got law {self.law!r} and side {self.side!r}"
-            )
+            raise ValueError(f"RSO needs a law of {', '.join(get_args(Law))} and side 0 or 1, got law {self.law!r} and side {self.side!r}")
 
     @property
     def period(self) -> int:

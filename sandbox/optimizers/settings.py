@@ -22,10 +22,7 @@ def require_betas(rule: Any) -> None:
     """Raises ValueError unless both decays lie in [0, 1): at 1 the moments would never see a gradient."""
     for i, beta in enumerate(rule.betas, start=1):
         if not 0 <= beta < 1:
-            raise ValueError(
-                f"both betas of {type(rule).__name__} must lie in [0, 1), got beta{i} = {beta}; "
-                "a usual pair is (0.9, 0.999)"
-            )
+            raise ValueError(f"both betas of {type(rule).__name__} must lie in [0, 1), got beta{i} = {beta}; a usual pair is (0.9, 0.999)")
 
 
 def require_positive_int(rule: Any, *names: str) -> None:
@@ -41,8 +38,7 @@ def require_rank_fits(rank: int, w: Tensor, sides: tuple[int, ...]) -> None:
     if w.ndim != 2 or any(w.shape[side] < rank for side in sides):
         which = "both sides" if len(sides) == 2 else f"side {sides[0]}"
         raise ValueError(
-            f"rank {rank} needs a 2-D weight with {which} >= rank, got shape {tuple(w.shape)}; "
-            "give this block an unprojected rule"
+            f"rank {rank} needs a 2-D weight with {which} >= rank, got shape {tuple(w.shape)}; give this block an unprojected rule"
         )
 
 

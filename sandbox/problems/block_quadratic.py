@@ -52,7 +52,7 @@ class BlockQuadratic:
     def sizes(self) -> tuple[int, ...]:
         return tuple(len(block) for block in self.blocks)
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         return replace(facts_of(tuple(value for block in self.blocks for value in block)), blocks=self.sizes)
 

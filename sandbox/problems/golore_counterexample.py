@@ -58,7 +58,7 @@ class GoLoreCounterexample:
         B_nn[:k, :k] = self.linear * normal((k, k), generator(STRUCTURE, self.seed))
         return B_nn
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """L = mu = 1: f is 1/2 |X_top|^2 + <D, X_11>, flat in the lower r rows, so mu is the PL constant."""
         used = (self.n - self.rank) * self.n

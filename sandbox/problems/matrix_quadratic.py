@@ -56,7 +56,7 @@ class MatrixQuadratic:
     def linear_mn(self) -> Tensor:
         return self.linear * normal((len(self.spectrum), self.columns), generator(STRUCTURE, self.seed, 1))
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         of_h = facts_of(self.spectrum * self.columns)
         if of_h.f_star == -math.inf:

@@ -43,7 +43,7 @@ class Quadratic:
             return torch.tensor(self.spectrum, dtype=torch.float64).diag()
         return with_spectrum(self.spectrum, generator(STRUCTURE, self.seed))
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         return facts_of(self.spectrum)
 

@@ -51,7 +51,7 @@ class SmoothNonconvex:
         exact = self.A_sm @ normal((self.rows, self.columns), rng)
         return exact + self.noise * normal((self.samples, self.columns), rng)
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         L = float(torch.linalg.eigvalsh(self.A_sm.T @ self.A_sm)[-1])
         return Facts(L=L, f_star=0.0 if self.noise == 0 else None)

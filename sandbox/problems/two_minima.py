@@ -13,6 +13,7 @@ is at most 2 + 3 * 10 + 2 * 10 exp(-5) near the deeper well (less elsewhere), an
 
 import math
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class TwoMinima:
 
     half_width: float = 1.5
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         x = minimiser(-1.0)
         return Facts(L=32 + 20 * math.exp(-5), f_star=float(self.loss({"xy": torch.tensor([x, 0.0]).double()}, None)))
@@ -55,6 +56,7 @@ def grid(problem: TwoMinima, points: int = 41) -> Params:
     return {"xy": torch.cartesian_prod(side, side)}
 
 
+@cache
 def minimiser(near: float) -> float:
     """x of the minimum (x, 0) next to the well at `near` (1.0 or -1.0): Newton on the slope along y = 0."""
     x = torch.tensor(near, dtype=torch.float64)

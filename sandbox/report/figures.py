@@ -89,8 +89,8 @@ def heat_map(matrix: np.ndarray, boundaries: Sequence[int], title: str) -> bytes
     bar.set_label("log10 of |entry| / largest |entry|", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     ax.set_title(title, fontsize=10)
-    ax.set_xlabel("entry of the parameter vector", fontsize=9)
-    ax.set_ylabel("entry of the parameter vector", fontsize=9)
+    ax.set_xlabel("position along the parameter vector (columns of the picture)", fontsize=9)
+    ax.set_ylabel("position along the parameter vector (rows of the picture)", fontsize=9)
     ax.tick_params(labelsize=8)
     return svg(figure, title)
 

@@ -101,12 +101,12 @@ def find_text(result: Result) -> str:
 def _row(result: Result) -> str:
     claim, case = result.claim, result.telling
     verdict = case.verdict if case else None
-    sentence = f"<div class='soft'>{escape(result.outcome.value)}</div>" if result.outcome else ""
+    sentence = result.outcome.value if result.outcome else result.error
     about = f"<a href='#{escape(claim.id)}'>{escape(claim.id)}</a><div>{escape(claim.statement)}</div>"
     cells = [
         ("", f"{about}<div class='soft'>{words.source(claim.source)} ({escape(claim.known)})</div>"),
         ("kind", claim.kind),
-        ("outcome", words.word(result.outcome) + sentence),
+        ("outcome", words.word(result.outcome) + f"<div class='soft'>{escape(sentence)}</div>"),
         ("measured", words.interval(verdict).replace(" [", "<br>[") if verdict else "–"),
         ("limit", words.limit(verdict) if verdict else "–"),
         ("predicted", expectation(result)),

@@ -15,11 +15,13 @@ SEEDS_SHOWN = 40
 def claim_section(result: Result, root: Path) -> str:
     """The whole section; `root` is the folder that proof files are named from."""
     claim = result.claim
-    sentence = f" {escape(result.outcome.value)}." if result.outcome else " No run is recorded yet."
+    sentence = f" {escape(result.outcome.value)}." if result.outcome else " No verdict is recorded."
+    error = f"<p class='alarm'>The claim's own code failed: {escape(result.error)}</p>" if result.error else ""
     parts = [
         f"<h3>{escape(claim.id)}</h3>",
         f"<p>{escape(claim.statement)}</p>",
         f"<p>{words.word(result.outcome)}{sentence}{_expected(result)}</p>",
+        error,
         _facts(result, root),
         _figures(result),
         _cases(result),

@@ -3,14 +3,17 @@
 Narrow terminals lose the columns that matter least, never a row; a file or a pipe gets the full width and no colours.
 """
 
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.ledger.execute import Progress
 from sandbox.ledger.proofs import Checked
 from sandbox.ledger.result import Result
 from sandbox.report import words
@@ -58,7 +61,9 @@ def table(results: Sequence[Result], width: int) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for name in shown:
         numeric = name in ("seeds", "s")
-        made.add_column(name, justify="right" if numeric else "left", no_wrap=name != "claim", overflow="fold" if name == "claim" else "ellipsis")
+        made.add_column(
+            name, justify="right" if numeric else "left", no_wrap=name != "claim", overflow="fold" if name == "claim" else "ellipsis"
+        )
     for result in results:
         cells = _cells(result)
         made.add_row(*(cells[name] for name in shown))
@@ -169,6 +174,8 @@ def proof_table(checked: Sequence[Checked]) -> Table:
     for one in checked:
         status = Text(one.status.upper(), style="green" if one.status == "proved" else "bold red")
         made.add_row(one.proof.id, status, str(one.steps), f"{one.seconds:.1f}", ", ".join(one.proof.bounds) or "none")
+        for step, message in one.failed.items():
+            made.add_row("", Text("failed", style="red"), "", "", Text(f"{step}: {message}"))
     return made
 
 
@@ -181,3 +188,18 @@ def mass_table(rows: Sequence[Any]) -> Table:
         numbers = (f"{x:.4f}" for x in (row.mass, row.null, row.excess))
         made.add_row(row.name, row.partition, str(row.n_blocks), *numbers)
     return made
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on stderr while it is a terminal; silence otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, text: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)

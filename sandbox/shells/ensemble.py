@@ -73,8 +73,8 @@ def ensemble(
     """`steps` steps of all runs; records every `record_every`-th, from 0.
 
     loss_and_grads: of ONE run, (params, extra) -> (0-dim loss, gradients).  extra: step -> what that needs (data, noise),
-    stacked over the runs, asked for up to STRIDE steps ahead; without it the second argument is ().  schedule: step -> multiplier of every learning rate.
-    watch: called with (step, stacked params) before every step and after the last.
+    stacked over the runs; asked for up to STRIDE steps ahead; without it the second argument is ().  schedule: step ->
+    multiplier of every learning rate.  watch: called with (step, stacked params) before every step and after the last.
 
     Raises ValueError where a value is a field that a rule lacks, or where `rules` misses or invents a name.
     """

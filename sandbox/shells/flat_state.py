@@ -34,7 +34,5 @@ def write(state: State, shape: Structure, flat: dict[str, Any]) -> None:
 
 def read(shape: Structure, flat: dict[str, Any]) -> State:
     """The state whose leaves lie in `flat`; KeyError where one is missing."""
-    leaves = (
-        flat[key] if part is None else read(part, flat) for key, part in zip(shape.keys, shape.parts, strict=True)
-    )
+    leaves = (flat[key] if part is None else read(part, flat) for key, part in zip(shape.keys, shape.parts, strict=True))
     return shape.build(*leaves)

@@ -30,9 +30,7 @@ class Fused(torch.optim.Optimizer):
     Raises ValueError where `rules` misses or invents a name, or where a rule cannot take its tensor.
     """
 
-    def __init__(
-        self, named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], *, seed: int = 0
-    ) -> None:
+    def __init__(self, named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], *, seed: int = 0) -> None:
         self._slots = slots(named_parameters, rules, seed)
         super().__init__(groups(self._slots), {})
         self._moved: set[Tensor] | None = None  # since the last step(); None until step() is used

@@ -55,9 +55,7 @@ def _like(value: Any, fresh: Any) -> Any:
     return value.detach().clone().to(fresh) if isinstance(fresh, Tensor) else type(fresh)(value)
 
 
-def slots(
-    named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], seed: int
-) -> dict[Tensor, Slot]:
+def slots(named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], seed: int) -> dict[Tensor, Slot]:
     """One slot per parameter, in the order given; that position is part of the key of every draw."""
     named = dict(named_parameters)
     assigned = assign(named, rules)

@@ -51,22 +51,34 @@ def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str,
 
     relations = [relation for relation in domain if relation is not sympy.true]
     refuse_floats(sympy.Tuple(expr, *relations))
-    numerator, denominator = map(sympy.expand, sympy.fraction(sympy.together(expr)))
     env: dict[sympy.Basic, z3.ArithRef] = {}
+    negative = _is_negative(expr, env)
     solver = z3.SolverFor("QF_NRA")
     solver.set("timeout", 20_000)
-    negative = (_z3(denominator, env) != 0, _z3(sympy.expand(numerator * denominator), env) < 0)
-    for relation in relations:
+    for relation in (r for r in relations if r is not sympy.false):
         left, right = _z3(sympy.expand(relation.lhs), env), _z3(sympy.expand(relation.rhs), env)
         solver.add(_RELATIONS[type(relation)](left, right))
     solver.add(*(v > 0 for e, v in env.items() if e.is_positive))
     solver.add(*(v * v == _z3(e.base, env) for e, v in tuple(env.items()) if e.is_Pow))
-    if solver.check() == z3.unsat:
+    if sympy.false in relations or solver.check() == z3.unsat:
         raise ValueError(f"the domain {relations} is empty, so a proof on it would say nothing")
     answer = solver.check(*negative)
     if answer == z3.unknown:
         raise ValueError(f"z3 could not decide {expr} >= 0 on {relations}: {solver.reason_unknown()}; split the domain")
     return None if answer == z3.unsat else {str(d): str(solver.model()[d]) for d in solver.model().decls()}
+
+
+def _is_negative(expr: sympy.Expr, env: dict) -> list:
+    """z3 terms for numerator * denominator < 0, factor by factor: none is 0, and an odd number of them is negative."""
+    import z3
+
+    numerator, denominator = sympy.fraction(sympy.together(expr))
+    constant, factors = sympy.factor_list(numerator * denominator)
+    terms = [(_z3(factor, env), power) for factor, power in factors]
+    odd = z3.BoolVal(bool(constant < 0))
+    for term, power in terms:
+        odd = z3.Xor(odd, term < 0) if power % 2 else odd
+    return [odd, z3.BoolVal(constant != 0), *(term != 0 for term, _ in terms)]
 
 
 _RELATIONS = {

@@ -90,7 +90,8 @@ weighted_inexact_constant = Bound(
     value=2 * (1 + t) * (a * (1 + t) - t) / (t * (a * (2 + t) - (1 + t))),
     requires=(t > 0, t < 1, a * (2 + t) > 1 + t, *STIEFEL),
     kind="exact",
-    source="derived; certificates in the theory notes; the case a = 1 is inexact_constant",
+    source="derived; the case a = 1 is inexact_constant, and a -> oo the exact one; equality on L |W|^2 / 2",
+    proof="proofs/proof_rso_weighted_inexact.py",
 )
 
 inexact_floor = Bound(

@@ -1,6 +1,7 @@
 """The dense Hessian against pencil and paper, against another way to differentiate, and against finite differences."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -124,6 +125,27 @@ def test_float32_parameters_are_lifted_to_float64():
     params = {name: value.float() for name, value in problem.start(0).items()}
     hessian = dense_hessian(problem, params, None, names=("v",))
     np.testing.assert_allclose(hessian.matrix, problem.matrix().numpy()[6:, 6:], rtol=0, atol=1e-12)
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """1/2 x^T A x whose A is built when the loss is first asked for, and kept."""
+
+    facts: Facts = Facts()
+
+    @cached_property
+    def matrix(self) -> torch.Tensor:
+        return TwoTensorQuadratic().matrix() * 2.0
+
+    def loss(self, params: Params, batch) -> torch.Tensor:
+        return 0.5 * params["x"] @ self.matrix @ params["x"]
+
+
+def test_constants_built_on_first_use_stay_usable():
+    """The loss first runs inside a transform; what it keeps must not be a wrapper that dies with the transform."""
+    problem = Lazy()
+    hessian = dense_hessian(problem, {"x": torch.ones(10, dtype=torch.float64)}, None)
+    np.testing.assert_allclose(hessian.matrix, problem.matrix.numpy(), rtol=0, atol=1e-12)
 
 
 def test_a_matrix_that_is_too_large_is_refused_with_its_bytes():

@@ -29,7 +29,8 @@ def copy(tmp_path):
 def test_the_weights_are_those_of_the_card():
     """`load` compares the hash of the file with the card; names, shapes and number fit the configuration."""
     base = load()
-    assert {name: tuple(p.shape) for name, p in base.params.items()} == shapes_of(base.config)
+    shapes = {name: tuple(p.shape) for name, p in base.params.items()}
+    assert list(shapes.items()) == list(shapes_of(base.config).items())  # in order, as draws are numbered by it
     count = sum(p.numel() for p in base.params.values())
     assert count == base.card["parameters"]
     assert 1e6 <= count <= 3e6

@@ -59,6 +59,13 @@ def test_float64_is_the_base_cast(problem):
 
 
 @each_problem
+def test_a_batch_follows_its_parameters_to_their_device(problem):
+    """The device without numbers stands for any other: the loss is there too."""
+    w = {name: p.to("meta") for name, p in problem.start(0).items()}
+    assert problem.loss(w, problem.batch(0, 0)).device.type == "meta"
+
+
+@each_problem
 def test_a_step_downhill_lowers_the_loss(problem):
     w, batch = problem.start(0), problem.batch(0, 0)
     g = grad(problem.loss)(w, batch)

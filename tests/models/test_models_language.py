@@ -128,6 +128,12 @@ def test_parts_differ_and_all_is_both(small):
     assert torch.equal(torch.cat(parts[:2]), parts[2])
 
 
+def test_a_batch_follows_its_parameters_to_their_device(small):
+    """The device without numbers stands for any other: the loss is there too."""
+    w = {name: p.to("meta") for name, p in small.start(0).items()}
+    assert small.loss(w, small.batch(0, 0)).device.type == "meta"
+
+
 def test_roles_and_shapes_name_the_parameters(small):
     w = small.start(0)
     assert list(w) == list(small.roles) == list(small.shapes)

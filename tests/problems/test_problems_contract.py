@@ -1,4 +1,4 @@
-"""What every problem must satisfy, and its facts against derivatives that know nothing of them. A new problem adds a line."""
+"""What every problem must satisfy; its facts against derivatives that know nothing of them. A new one adds a line."""
 
 import math
 import pickle
@@ -65,7 +65,7 @@ def test_vmap_over_starts_equals_a_loop(problem):
 
 @each_problem
 def test_gradient_matches_central_differences(problem):
-    """Truncation ~ |f'''| h^2 / 6 and round-off ~ eps |f| / h are both below 1e-7 at h = 1e-5 for losses of order 100."""
+    """Truncation ~ |f'''| h^2 / 6 and round-off ~ eps |f| / h are below 1e-7 at h = 1e-5 for losses of order 100."""
     f, v = flat_loss(problem, problem.start(0), problem.batch(0, 0))
     h = 1e-5
     differences = torch.stack([(f(v + h * e) - f(v - h * e)) / (2 * h) for e in torch.eye(len(v), dtype=v.dtype)])
@@ -91,9 +91,11 @@ def test_the_infimum_is_reached_by_a_long_descent_and_never_passed(problem):
         assert f(1e6 * downhill) < -1e9
     elif problem.facts.f_star is not None:
         v = v if not isinstance(problem, TwoMinima) else torch.tensor([-0.9, 0.1], dtype=v.dtype)
-        for _ in range(2000):
-            v = v - torch.func.grad(f)(v) / problem.facts.L
-            assert f(v) >= problem.facts.f_star - 1e-12
+        step = torch.func.grad_and_value(f)
+        for _ in range(1500):  # the gap falls by (1 - 1/70)^2 per step or faster: 2e-19 in all
+            g, value = step(v)
+            assert value >= problem.facts.f_star - 1e-12
+            v = v - g / problem.facts.L
         assert float(f(v)) == pytest.approx(problem.facts.f_star, abs=1e-9)
 
 

@@ -47,7 +47,7 @@ def test_the_top_subspace_sees_nothing_of_the_gradient():
 
 @pytest.mark.parametrize(("law", "fourth"), [("rademacher", 1.0), ("gaussian", 3.0)])
 def test_xi_has_mean_zero_variance_one_and_its_law(law, fourth):
-    """Over 4000 steps the standard deviations are 0.016 (mean), at most 0.022 (variance), 0.16 (fourth moment): 4 sigma."""
+    """Over 4000 steps the standard deviations are 0.016 (mean), at most 0.022 (variance), 0.16 (fourth): 4 sigma."""
     problem = GoLoreCounterexample(law=law)
     xi = torch.stack([problem.batch(0, k) for k in range(4000)])
     assert abs(xi.mean()) < 0.064 and abs(xi.square().mean() - 1) < 0.09

@@ -12,7 +12,7 @@ def test_is_orthogonal():
 
 
 def test_entries_have_mean_zero_and_the_trace_the_variance_of_the_haar_law():
-    """E tr Q = 0, E (tr Q)^2 = 1. Without the signs of R, QR of LAPACK has mean trace near -d/2 or so: far outside 5 sigma."""
+    """E tr Q = 0 and E (tr Q)^2 = 1; QR without the signs of R has a mean trace far outside 5 sigma."""
     traces = torch.stack([haar(4, generator(k)).trace() for k in range(4000)])
     assert abs(traces.mean()) < 5 / 4000**0.5
     assert abs(traces.square().mean() - 1) < 5 * (2 / 4000) ** 0.5  # E (tr Q)^4 = 3 for d >= 4

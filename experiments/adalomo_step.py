@@ -1,0 +1,147 @@
+"""Question: how large can AdaLomo's step be, and which entry takes the largest?
+
+Claims: adalomo.step-bound              RMS of a step <= lr max(eps2, RMS(w)), whatever the gradients; attained
+        adalomo.inverse-steps           worst case: on a diagonal gradient the step is inversely proportional to the
+                                        gradient
+        adalomo.inverse-steps.largest   how large the step of the smallest gradient then is: nearly all that the bound
+                                        allows
+Proof:  none; RMS(u) <= 1 after grouped normalisation, and V1 = diag(g^2) diag(g^2)^T / |g|^2 on a diagonal gradient
+Cost:   1 s on one CPU core
+Run:    sandbox check adalomo.step-bound adalomo.inverse-steps
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox.draws import generator, normal
+from sandbox.fit import Range
+from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.optimizers.adalomo import AdaLomo
+from sandbox.optimizers.averages import rms
+from sandbox.theory import adalomo
+from sandbox.verdict import Outcome
+
+ROUNDING = 1e-10  # float64: sums of some hundred terms, and quotients of them
+
+
+@dataclass(frozen=True)
+class Step:
+    """weight: RMS of the weight that the step is made at, below eps2 = 1e-3 or above; it is held fixed."""
+
+    law: Literal["gaussian", "cauchy", "jumps", "constant"]
+    weight: float
+    lr: float = 0.01
+    shape: tuple[int, int] = (12, 20)
+    steps: int = 50
+
+
+def gradients(setting: Step, seed: int) -> Iterator[Tensor]:
+    """Easy ones, heavy-tailed ones, ones that grow by 1e6 at every tenth step, or always the same."""
+    for k in range(setting.steps):
+        z = normal(setting.shape, generator(seed, k))
+        yield {
+            "gaussian": z,
+            "cauchy": z / normal(setting.shape, generator(seed, k, 1)),
+            "jumps": z * 10.0 ** (6 * (k % 10 == 9)),
+            "constant": torch.full_like(z, 0.1),
+        }[setting.law]
+
+
+def largest_step(setting: Step, seed: int) -> dict[str, float]:
+    """RMS of the largest of `steps` steps."""
+    rule, w = AdaLomo(setting.lr), normal(setting.shape, generator(seed))
+    w = w * (setting.weight / rms(w))
+    state, largest = rule.init(w), 0.0
+    for g in gradients(setting, seed):
+        delta, state = rule.step(g, state, w)
+        largest = max(largest, float(rms(delta)))
+    return {"rms": largest}
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """gradients: the entries of a diagonal gradient."""
+
+    gradients: tuple[float, ...]
+
+
+def inverse_steps(setting: Diagonal, seed: int) -> dict[str, float]:
+    """Steps at the smallest and the largest gradient: their ratio, and the former in units of lr max(eps2, RMS(w))."""
+    g, rule = torch.tensor(setting.gradients, dtype=torch.float64), AdaLomo(lr=1.0)
+    w = torch.ones(len(g), len(g), dtype=torch.float64)
+    delta, _ = rule.step(g.diag(), rule.init(w), w)
+    at_smallest, at_largest = (float(delta.diagonal()[i].abs()) for i in (g.abs().argmin(), g.abs().argmax()))
+    return {"ratio": at_smallest / at_largest, "largest": at_smallest}
+
+
+def largest_by_formula(setting: Diagonal) -> float:
+    """sqrt(entries) / (smallest gradient x Euclidean norm of the inverse gradients), at most sqrt(entries)."""
+    g = np.array(setting.gradients)
+    return float(len(g) / (g.min() * np.linalg.norm(1 / g)))
+
+
+STEPS = tuple(Step(law, weight) for law in ("gaussian", "cauchy", "jumps", "constant") for weight in (1e-4, 1.0))
+DIAGONALS = (Diagonal((1e-3, 1e-2, 0.1, 1.0)), Diagonal((1.0, 2.0, 5.0)))
+QUICK = dict(tier="quick", cost_s=1, known="derived")
+CLAIMS = (
+    Claim(
+        id="adalomo.step-bound",
+        statement=(
+            "Grouped normalisation keeps the RMS of every step at or below lr max(eps2, RMS(w)), for any gradients."
+        ),
+        source="derived for the update of AdaLomo's reference code (arXiv:2310.10195)",
+        dossier="lomo C13, T10",
+        kind="upper",
+        quantity=adalomo.step_rms.quantity,
+        plan=Grid(STEPS, seeds=(0, 1, 2)),
+        measure=per_seed(largest_step),
+        estimate=Range("rms"),
+        bound=adalomo.step_rms,
+        constants=lambda s: {"lr": s.lr, "d": 1.0, "eps2": 1e-3, "rms": s.weight},
+        tau=ROUNDING,
+        predicted=Outcome.ATTAINED,
+        **QUICK,
+    ),
+    Claim(
+        id="adalomo.inverse-steps",
+        statement=(
+            "On a diagonal gradient the entry with the smallest gradient takes the largest step: steps go as 1 / "
+            "gradient."
+        ),
+        source="derived",
+        dossier="lomo T7",
+        kind="equality",
+        quantity="step at the smallest gradient / step at the largest gradient",
+        plan=Grid(DIAGONALS, seeds=(0,)),
+        measure=per_seed(inverse_steps),
+        estimate=Range("ratio"),
+        limit=lambda s: max(s.gradients) / min(s.gradients),
+        tau=ROUNDING,
+        predicted=Outcome.HOLDS,
+        **QUICK,
+    ),
+    Claim(
+        id="adalomo.inverse-steps.largest",
+        statement=(
+            "That step is sqrt(entries) / (smallest gradient x norm of the inverse gradients) times lr max(eps2, "
+            "RMS(w))."
+        ),
+        source="derived; one step from a zero state, where clipping acts",
+        dossier="lomo T7",
+        kind="equality",
+        quantity="step at the smallest gradient / (lr max(eps2, RMS(w)))",
+        plan=Grid(DIAGONALS, seeds=(0,)),
+        measure=per_seed(inverse_steps),
+        estimate=Range("largest"),
+        limit=largest_by_formula,
+        tau=ROUNDING,
+        predicted=Outcome.HOLDS,
+        subject="adalomo.inverse-steps",
+        **QUICK,
+    ),
+)

@@ -1,0 +1,150 @@
+"""Question: can GaLore stop for ever on a smooth problem, and does a random basis cure it?
+
+Claims: |grad f|^2 stays at (n-r) sigma^2 / 4 = 1.5 for GaLore with gradient descent and with Adam, and falls linearly
+        for plain gradient descent; a fresh random basis every step moves on, to a floor proportional to lr
+Proof:  none; the three closed forms are derived below
+Cost:   about 10 s on one core
+Run:    sandbox check galore
+
+The problem (GoLore, its script; here with B = 0): f(X) = |X_top|^2 / 2, X_top = the first n - r rows, and the
+stochastic gradient is blockdiag(X_11, xi sigma I_r) with xi = +-1. From X_11 = (sigma/2) I the r largest singular
+values are those of the noise, so GaLore's P is the noise block, P^T grad f = 0, and f does not move, whatever rule
+works inside. Full gradient descent: |grad f|^2 <- (1 - lr)^2 |grad f|^2.
+
+Fresh basis: X <- X - lr Pi G, Pi = the projection on r random directions of n. E Pi_ij^2 = r (n-r) / (n (n-1) (n+2))
+for i != j and E Pi_ii^2 = r (r+2) / (n (n+2)), so per step the noise adds  lr^2 sigma^2 r (n-r) E Pi_ij^2,  the pull
+takes the factor 1 - 2 lr r/n + lr^2 q,  q = E Pi_ii^2 + (n-r-1) E Pi_ij^2, and |grad f|^2 settles where they balance:
+at lr sigma^2 r (n-r)^2 / (2 (n-1) (n+2)) for small lr.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sandbox.fit import Mean, Range
+from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.optimizers.adam import Adam
+from sandbox.optimizers.base import Rule
+from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.rso import RSO
+from sandbox.problems.golore_counterexample import GoLoreCounterexample, true_gradient_norm2
+from sandbox.run import run
+from sandbox.run_ensemble import run_ensemble
+from sandbox.verdict import Outcome
+
+SOURCE = "He et al. (2024), https://arxiv.org/abs/2410.11289, Figure 1 and the script of the authors' repository"
+PROBLEM = GoLoreCounterexample()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """lr: of the inner rule; for the random basis, of the projection Pi.  update_gap: steps between two bases."""
+
+    method: Literal["galore-sgd", "galore-adam", "sgd", "random-basis"]
+    lr: float
+    steps: int
+    update_gap: int = 1
+
+
+def rule_of(setting: Setting) -> Rule:
+    n, r, lr, gap = PROBLEM.n, PROBLEM.rank, setting.lr, setting.update_gap
+    if setting.method == "galore-sgd":
+        return GaLore(GradientDescent(lr), r, gap, scale=1.0)
+    if setting.method == "galore-adam":
+        return GaLore(Adam(lr), r, gap, scale=1.0)
+    if setting.method == "random-basis":
+        return RSO(GradientDescent(lr * r / n), r, gap, side=0)  # its P P^T is (n/r) Pi
+    return GradientDescent(lr)
+
+
+def stay(setting: Setting, seed: int) -> dict[str, float]:
+    """|grad f|^2 at the step where it is farthest from its start, and after the last one."""
+
+    def look(k: int, params: dict) -> dict[str, float]:
+        return {"gradient2": float(true_gradient_norm2(PROBLEM, params))}
+
+    trace = run(PROBLEM, rule_of(setting), steps=setting.steps, seed=seed, watch=look)
+    seen = [x["gradient2"] for x in trace.watched.values()]
+    return {"farthest": max(seen, key=lambda x: abs(x - seen[0])), "last": seen[-1]}
+
+
+def wander(setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, float]]:
+    """Mean of |grad f|^2 over the last half; the recorded gradient has xi sigma C in it, whose square is r sigma^2."""
+    traces = run_ensemble(PROBLEM, rule_of(setting), steps=setting.steps, seeds=seeds)
+    noise2 = PROBLEM.rank * PROBLEM.sigma**2
+    return [{"plateau": float((trace.grad_norm[setting.steps // 2 :] ** 2).mean()) - noise2} for trace in traces]
+
+
+def stall(setting: Setting) -> float:
+    return (PROBLEM.n - PROBLEM.rank) * PROBLEM.sigma**2 / 4
+
+
+def floor(setting: Setting) -> float:
+    """lr^2 sigma^2 r (n-r) o / (2 lr r/n - lr^2 q), o = E Pi_ij^2, q = E (Pi_tt^2)_ii on the top rows."""
+    n, r, lr = PROBLEM.n, PROBLEM.rank, setting.lr
+    o, d = r * (n - r) / (n * (n - 1) * (n + 2)), r * (r + 2) / (n * (n + 2))
+    q = d + (n - r - 1) * o
+    return lr * PROBLEM.sigma**2 * r * (n - r) * o / (2 * r / n - lr * q)
+
+
+STALLED = tuple(
+    Setting(method, lr, steps=200, update_gap=gap)
+    for method, lr in (("galore-sgd", 0.05), ("galore-adam", 0.01))
+    for gap in (1, 20)
+)
+
+CLAIMS = (
+    Claim(
+        id="galore.counterexample-stall",
+        statement="GaLore stays at |grad f|^2 = 1.5 for ever where noise is stronger than signal, with any inner rule",
+        source=SOURCE,
+        known="read",
+        dossier="rso C11",
+        kind="equality",
+        tier="quick",
+        cost_s=4.0,
+        quantity="squared gradient norm of f where it is farthest from its start",
+        plan=Grid(STALLED, seeds=(0, 1)),
+        measure=per_seed(stay),
+        estimate=Range("farthest"),
+        predicted=Outcome.HOLDS,
+        limit=stall,
+        tau=1e-9,  # singular vectors of the noise block leak about 1e-16 a step into the signal rows
+    ),
+    Claim(
+        id="galore.counterexample.full-gradient",
+        statement="on the same problem plain gradient descent falls linearly: |grad f|^2 = 1.5 (1 - lr)^(2 k)",
+        source=SOURCE + "; the closed form is derived",
+        known="derived",
+        dossier="rso C11",
+        kind="equality",
+        tier="quick",
+        cost_s=1.0,
+        quantity="squared gradient norm of f after the last step",
+        plan=Grid((Setting("sgd", 0.05, steps=400),), seeds=(0, 1, 2)),
+        measure=per_seed(stay),
+        estimate=Range("last"),
+        predicted=Outcome.HOLDS,
+        limit=lambda setting: stall(setting) * (1 - setting.lr) ** (2 * setting.steps),
+        tau=1e-9,  # 400 roundings
+    ),
+    Claim(
+        id="galore.counterexample.random-basis",
+        statement="a fresh random basis moves on from the stall, to a floor of lr sigma^2 r (n-r)^2 / (2 (n-1) (n+2))",
+        source="He et al. (2024), https://arxiv.org/abs/2410.11289, for the cure; the floor is derived",
+        known="derived",
+        dossier="rso C14",
+        kind="equality",
+        tier="quick",
+        cost_s=5.0,
+        quantity="mean squared gradient norm of f on the plateau",
+        plan=Grid(
+            (Setting("random-basis", 0.1, steps=600), Setting("random-basis", 0.2, steps=400)), tuple(range(64)), 64
+        ),
+        measure=wander,
+        estimate=Mean("plateau"),
+        predicted=Outcome.HOLDS,
+        limit=floor,
+        tau=0.05,  # about 1 % of it is the standard error of 64 seeds x 300 steps that forget each other in 12
+    ),
+)

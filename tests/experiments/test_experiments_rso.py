@@ -1,0 +1,317 @@
+"""The RSO and GaLore claims as records, and their checkers under planted faults.
+
+Nothing here is a number of a run. A fault that people make (a prox weight off by m/r, a basis without its scale, a
+solver that breaks its promise, a subspace step that is too long) must turn the verdict, and another set of seeds must
+not. Independent channels: the exact recursion of second moments for iteration counts, and a projection written out by
+hand for the floor of the random basis.
+"""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sandbox.fit import Sample
+from sandbox.ledger.claim import plain, setting_hash
+from sandbox.ledger.collect import choose, collect
+from sandbox.ledger.judging import cases, missing, why_out
+from sandbox.ledger.loading import load
+from sandbox.ledger.worker import rebuild
+from sandbox.oracles.subproblem import solve
+from sandbox.problems.golore_counterexample import GoLoreCounterexample, true_gradient_norm2
+from sandbox.theory import rso
+from sandbox.verdict import Outcome, judge
+
+FILES = (
+    "rso_exact_subproblem",
+    "rso_one_inner_step",
+    "rso_inexact_floor",
+    "rso_effective_rank",
+    "golore_counterexample",
+)
+PREDICTED = {  # as committed before the first run; a prediction is never edited, a surprise goes into `found`
+    "rso.exact-rate.attained": "ATTAINED",
+    "rso.exact-rate": "HOLDS",
+    "rso.exact-rate.recalled-18": "HOLDS",
+    "rso.exact-rate.any-sampling": "VIOLATED",
+    "rso.exact-rate.gaussian-factor": "HOLDS",
+    "rso.linear-rate": "HOLDS",
+    "rso.one-inner-step": "HOLDS",
+    "rso.inexact-floor": "ATTAINED",
+    "rso.inexact-floor.recalled-18": "HOLDS",
+    "rso.iterations.m-over-r": "HOLDS",
+    "rso.iterations.effective-rank": "HOLDS",
+    "galore.counterexample-stall": "HOLDS",
+    "galore.counterexample.full-gradient": "HOLDS",
+    "galore.counterexample.random-basis": "HOLDS",
+}
+
+
+@pytest.fixture(scope="session")
+def module(root):
+    return {name: load(root / "experiments" / f"{name}.py") for name in FILES}
+
+
+@pytest.fixture(scope="session")
+def claim(module):
+    return {claim.id: claim for name in FILES for claim in module[name].CLAIMS}
+
+
+def verdict_of(claim, setting, seeds):
+    """The flow of the ledger for one setting, without store and workers."""
+    samples = [Sample(seed, row) for seed, row in zip(seeds, claim.measure(setting, tuple(seeds)), strict=True)]
+    fit = claim.estimate(samples, claim.quantity)
+    return judge(fit, claim.kind, limit=claim.limit_at(setting), tau=claim.tau, margin=claim.margin)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_opens_with_its_five_headings(root, name):
+    doc = (root / "experiments" / f"{name}.py").read_text().split('"""')[1]
+    assert re.findall(r"^(\w+):", doc, re.M)[:5] == ["Question", "Claims", "Proof", "Cost", "Run"]
+    proof = re.search(r"^Proof: +(proofs/\S+)", doc, re.M)
+    assert proof is None or (root / proof[1]).is_file()
+
+
+def test_the_commands_in_the_docstrings_name_claims(root, module):
+    experiments = collect(root)
+    for name in FILES:
+        command = re.search(r"^Run: +sandbox check (.+)$", module[name].__doc__, re.M)[1]
+        chosen = {claim.id for claim in choose(experiments, command.split())}
+        assert chosen & {claim.id for claim in module[name].CLAIMS}
+
+
+def test_predictions_stand_as_they_were_committed(claim):
+    assert {name: one.predicted.name for name, one in claim.items()} == PREDICTED
+
+
+def test_settings_survive_the_way_to_a_worker(module, claim):
+    """As plain data and back: the same setting, so the same hash; and no two settings of a claim share a hash."""
+    for name in FILES:
+        for one in module[name].CLAIMS:
+            again = [rebuild(module[name], plain(setting)) for setting in one.plan.settings]
+            assert again == list(one.plan.settings)
+            assert len({setting_hash(setting) for setting in again}) == len(again)
+
+
+def test_gaussian_bases_are_out_of_scope_before_anything_runs(claim):
+    one = claim["rso.exact-rate"]
+    out = [setting for setting in one.plan.settings if why_out(one, setting)]
+    assert [setting.law for setting in out] == ["gaussian"] and "P^T P = (m/r) I" in why_out(one, out[0])
+    todo = missing(one, lambda setting, seed: None)
+    assert {task.setting for task in todo} == set(one.plan.settings) - set(out)
+    enough = Sample(0, {"gradients": 1.0, "decrease": 1.0})
+    verdicts = {case.setting.law: case.verdict.outcome for case in cases(one, lambda setting, seed: enough)}
+    assert verdicts["gaussian"] is Outcome.OUT_OF_SCOPE and verdicts["haar"] is not Outcome.OUT_OF_SCOPE
+
+
+SMALL = {"rows": 8, "rank": 4, "columns": 32, "rounds": 3}
+EVERY_ROUND = range(40)
+
+
+@pytest.mark.parametrize("seeds", [range(1024), range(5000, 6024)], ids=["these seeds", "other seeds"])
+def test_other_seeds_do_not_change_the_verdict(module, claim, seeds):
+    """By the frame, which is fast. A round's |P^T g|^2 / |g|^2 has sd sqrt(2 * 4 / (4 * 10 * 32)) = 8 % at first: 0.2
+    % for the mean of 1024 seeds x 3 rounds, against a tau of 2 %.
+    """
+    setting = module["rso_exact_subproblem"].Setting(**SMALL, solver="rule")
+    assert verdict_of(claim["rso.exact-rate.attained"], setting, seeds).outcome is Outcome.ATTAINED
+    assert verdict_of(claim["rso.linear-rate"], setting, seeds).outcome is Outcome.HOLDS
+    gaussian = replace(module["rso_exact_subproblem"].GAUSSIAN.settings[0], rows=32, rank=8, columns=4, rounds=2)
+    assert verdict_of(claim["rso.exact-rate.any-sampling"], gaussian, seeds[:256]).outcome is Outcome.VIOLATED
+
+
+def test_a_prox_weight_without_the_factor_m_over_r_is_caught(module, claim, monkeypatch):
+    """|B|^2 / (2 eta) with eta = t / L in place of t / Lhat is an eta too large: C falls, so the bound is no longer
+    attained, and the opposite mistake, eta = t r / (m Lhat), raises C(1/4) = 50/9 above 3.6.
+    """
+    file, setting = module["rso_exact_subproblem"], module["rso_exact_subproblem"].Setting(**SMALL)
+    for factor, outcome in ((2.0, Outcome.HOLDS), (0.5, Outcome.VIOLATED)):
+        monkeypatch.setattr(file, "solve", lambda problem, params, P, eta, f=factor: solve(problem, params, P, f * eta))
+        assert verdict_of(claim["rso.exact-rate.attained"], setting, EVERY_ROUND).outcome is outcome
+        assert verdict_of(claim["rso.linear-rate"], setting, EVERY_ROUND).outcome is Outcome.VIOLATED
+
+
+def test_a_basis_without_its_scale_is_caught(module, claim, monkeypatch):
+    """Orthonormal P makes the step smaller, so the ratio of its bound is too large."""
+    file, setting = module["rso_exact_subproblem"], module["rso_exact_subproblem"].Setting(**SMALL)
+    scaled = file.basis
+    monkeypatch.setattr(file, "basis", lambda draw, law: scaled(draw, law) * (setting.rank / setting.rows) ** 0.5)
+    assert verdict_of(claim["rso.exact-rate.attained"], setting, EVERY_ROUND).outcome is Outcome.VIOLATED
+
+
+def test_a_wrong_smoothness_constant_is_caught(module, claim, monkeypatch):
+    """Lhat = L in place of (m/r) L doubles the measured ratio here."""
+    file, setting = module["rso_exact_subproblem"], module["rso_exact_subproblem"].Setting(**SMALL, solver="rule")
+    monkeypatch.setattr(file, "smoothness", lambda setting, problem: problem.facts.L)
+    assert verdict_of(claim["rso.exact-rate.attained"], setting, EVERY_ROUND).outcome is Outcome.VIOLATED
+
+
+def test_the_rule_and_the_solver_make_the_same_rounds_where_one_inner_step_is_exact(module):
+    """Two channels: a Newton step on the subproblem, and the frame RSO in the ensemble shell."""
+    file, setting = module["rso_exact_subproblem"], module["rso_exact_subproblem"].Setting(**SMALL)
+    solved, stepped = file.measure(setting, (0, 7)), file.measure(replace(setting, solver="rule"), (0, 7))
+    for a, b in zip(solved, stepped, strict=True):
+        assert a == pytest.approx(b, rel=1e-12)
+
+
+def test_a_gradient_step_of_the_wrong_length_is_caught(module, claim, monkeypatch):
+    """Step 2 / Lhat gains nothing at curvature Lhat, step 1 / (2 Lhat) too little at -Lhat: the ratio falls below 1.
+
+    At x = -1 the step s / Lhat gains s (2 + s) / 2, and the subproblem 3/2: 5/8 against 3/2 for s = 1/2.
+    """
+    file, one = module["rso_one_inner_step"], claim["rso.one-inner-step"]
+    positive = lambda setting: file.MatrixQuadratic((1.0,) * setting.rows, setting.columns)  # noqa: E731
+    setting, negative = file.Setting(8, 4), file.Setting(8, 4, curvature="negative")
+    assert verdict_of(one, setting, range(8)).outcome is Outcome.HOLDS
+    assert verdict_of(one, negative, range(8)).outcome is Outcome.ATTAINED
+    step = file.single_step
+    with monkeypatch.context() as fault:
+        fault.setattr(file, "single_step", lambda s: replace(step(s), inner=file.GradientDescent(0.25)))
+        assert verdict_of(one, negative, range(8)).outcome is Outcome.VIOLATED
+        assert file.compare(negative, 0)["ratio"] == pytest.approx(5 / 12, rel=1e-12)
+    monkeypatch.setattr(file, "problem_of", positive)
+    assert file.compare(setting, 0)["ratio"] == pytest.approx(9 / 5, rel=1e-12)
+    monkeypatch.setattr(file, "single_step", lambda s: replace(step(s), inner=file.GradientDescent(1.0)))
+    assert verdict_of(one, setting, range(8)).outcome is Outcome.VIOLATED
+
+
+FLOOR = {"rows": 6, "rank": 3, "columns": 2, "rounds": 120}
+
+
+def test_the_adversary_keeps_its_promise_and_no_more(module):
+    """r = m: P is orthogonal, so the average over P is the value itself, and F(B) - F(B*) must equal eps until it
+    stops.
+    """
+    file = module["rso_inexact_floor"]
+    setting = file.Setting(rows=5, rank=5, columns=2, eps=0.02)
+    problem, P, eta = file.isotropic(1.0, 5, 2), torch.linalg.qr(torch.randn(5, 5).double())[0], setting.t / setting.L
+    W = problem.start(3)["W"]
+
+    def F(B):
+        return problem.loss({"W": W + P @ B}, None) + B.square().sum() / (2 * eta)
+
+    after, gradient2 = file.lazy_round(setting, problem, W, P)
+    assert gradient2 > rso.inexact_floor.at(**file.constants(setting))  # it has not stopped yet
+    error = F(P.T @ (after - W)) - F(solve(problem, {"W": W}, P, eta))
+    assert float(error) == pytest.approx(setting.eps, rel=1e-9)
+    below = 1e-3 * W
+    assert torch.equal(file.lazy_round(setting, problem, below, P)[0], below)
+
+
+@pytest.mark.parametrize("seeds", [range(8), range(900, 908)], ids=["these seeds", "other seeds"])
+def test_the_floor_is_reached_whatever_the_seeds(module, claim, seeds):
+    setting = module["rso_inexact_floor"].Setting(**FLOOR)
+    assert verdict_of(claim["rso.inexact-floor"], setting, seeds).outcome is Outcome.ATTAINED
+    assert verdict_of(claim["rso.inexact-floor.recalled-18"], setting, seeds).outcome is Outcome.HOLDS
+
+
+def test_a_solver_that_breaks_its_promise_is_caught(module, claim, monkeypatch):
+    """Four times the error leaves four times the floor: above 6, still below the recalled 18 at 2.5 times, above it
+    at 4.
+    """
+    file, setting = module["rso_inexact_floor"], module["rso_inexact_floor"].Setting(**FLOOR)
+    kept = file.laziness
+    for times, recalled in ((2.5, Outcome.HOLDS), (4.0, Outcome.VIOLATED)):
+        worse = replace(setting, eps=times * setting.eps)
+        monkeypatch.setattr(file, "laziness", lambda setting, gradient, worse=worse: kept(worse, gradient))
+        assert verdict_of(claim["rso.inexact-floor"], setting, range(4)).outcome is Outcome.VIOLATED
+        assert verdict_of(claim["rso.inexact-floor.recalled-18"], setting, range(4)).outcome is recalled
+
+
+def iterations_by_moments(spectrum, a, c1, c2, fall):
+    """Steps until E |grad f|^2 has fallen by `fall`, from the recursion of second moments in the file's docstring."""
+    lam = np.array(spectrum)
+    p, k = np.ones_like(lam), 0
+    while (lam**2 * p).sum() > fall * (lam**2).sum():
+        p, k = (1 - 2 * a * lam + c1 * a**2 * lam**2) * p + c2 * a**2 * (lam**2 * p).sum(), k + 1
+    return k
+
+
+@pytest.mark.parametrize("step", ["worst case", "moments"])
+def test_iteration_counts_follow_the_recursion_of_second_moments(module, step):
+    """c1, c2 from the Weingarten formulas, written here again. 5 %: a mean of counts against the count of a mean, and
+    16 seeds.
+    """
+    file = module["rso_effective_rank"]
+    setting = file.Setting(24, 6, step, steps=600, columns=8, fall=1e-4)
+    m, r, spectrum = 24, 6, file.problem_of(setting).spectrum
+    c1, c2 = m * (m * r + m - 2) / (r * (m - 1) * (m + 2)), m * (m - r) / (r * (m - 1) * (m + 2))
+    rows = file.measure(setting, tuple(range(16)))
+    assert np.mean([row["rso"] for row in rows]) == pytest.approx(
+        iterations_by_moments(spectrum, file.lr_of(setting), c1, c2, setting.fall), rel=0.05
+    )
+    full = iterations_by_moments(spectrum, 1.0, 1.0, 0.0, setting.fall)
+    assert np.mean([row["full"] for row in rows]) == pytest.approx(full, rel=0.05)
+
+
+def test_each_step_law_is_refuted_by_the_other_step(module, claim):
+    """A checker that could not tell m/r from the effective rank would be worthless: swap the steps, and both claims
+    fail.
+    """
+    swapped = module["rso_effective_rank"].Setting(32, 8, "moments", steps=400, fall=1e-4)
+    assert verdict_of(claim["rso.iterations.m-over-r"], swapped, range(8)).outcome is Outcome.VIOLATED
+    swapped = replace(swapped, step="worst case", steps=900)
+    assert verdict_of(claim["rso.iterations.effective-rank"], swapped, range(8)).outcome is Outcome.VIOLATED
+
+
+def test_too_few_steps_are_no_verdict_in_favour(module, claim):
+    short = module["rso_effective_rank"].Setting(32, 8, "moments", steps=5, fall=1e-4)
+    assert verdict_of(claim["rso.iterations.effective-rank"], short, range(4)).outcome is Outcome.VIOLATED
+
+
+@pytest.mark.parametrize("method, lr", [("galore-sgd", 0.3), ("galore-adam", 0.05)])
+def test_galore_stalls_at_any_learning_rate_and_seed(module, claim, method, lr):
+    setting = module["golore_counterexample"].Setting(method, lr, steps=30, update_gap=7)
+    assert verdict_of(claim["galore.counterexample-stall"], setting, (11, 12)).outcome is Outcome.HOLDS
+
+
+def test_a_projection_that_sees_the_signal_is_no_stall(module, claim, monkeypatch):
+    """Noise below the signal (sigma/2 start drawn for sigma, noise 0.4 of it): the leading directions are those of
+    the gradient.
+    """
+    file = module["golore_counterexample"]
+
+    class Quiet(GoLoreCounterexample):
+        def batch(self, seed, step):
+            return 0.4 * super().batch(seed, step)
+
+    monkeypatch.setattr(file, "PROBLEM", Quiet())
+    setting = file.Setting("galore-sgd", 0.05, steps=30)
+    assert verdict_of(claim["galore.counterexample-stall"], setting, (0, 1)).outcome is Outcome.VIOLATED
+
+
+def test_the_closed_form_of_full_gradient_descent_needs_its_learning_rate(module, claim, monkeypatch):
+    file, one = module["golore_counterexample"], claim["galore.counterexample.full-gradient"]
+    setting = file.Setting("sgd", 0.1, steps=40)
+    assert verdict_of(one, setting, (5, 6)).outcome is Outcome.HOLDS
+    rule_of = file.rule_of
+    monkeypatch.setattr(file, "rule_of", lambda s: rule_of(replace(s, lr=1.01 * s.lr)))
+    assert verdict_of(one, setting, (5, 6)).outcome is Outcome.VIOLATED
+
+
+def test_the_floor_of_the_random_basis_balances_noise_and_pull(module):
+    """One step from the stationary second moment, E |X_top|^2 = floor spread over entries, must return it: by Monte
+    Carlo over Pi.
+
+    20,000 projections, made by QR here: the step changes |X_top|^2 by a few per cent of itself, known to 1 %.
+    """
+    file, setting = module["golore_counterexample"], module["golore_counterexample"].Setting("random-basis", 0.2, 1)
+    n, r, k, rng = 10, 4, 6, np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((20_000, n, r)))[0]
+    Pi = Q @ Q.transpose(0, 2, 1)
+    pull = 1 - np.square(np.eye(k) - setting.lr * Pi[:, :k, :k]).sum((1, 2)).mean() / k
+    noise = setting.lr**2 * np.square(Pi[:, :k, k:]).sum((1, 2)).mean()
+    assert file.floor(setting) == pytest.approx(noise / pull, rel=0.02)
+    small = replace(setting, lr=1e-6)
+    assert file.floor(small) == pytest.approx(small.lr * r * (n - r) ** 2 / (2 * (n - 1) * (n + 2)), rel=1e-5)
+
+
+def test_the_recorded_gradient_of_the_counterexample_is_the_true_one_plus_known_noise(module):
+    """`wander` subtracts r sigma^2: xi = +-1 on r diagonal entries that the objective's gradient never touches."""
+    problem, params = GoLoreCounterexample(), GoLoreCounterexample().start(2)
+    g = torch.func.grad(problem.loss)(params, problem.batch(2, 0))["X"]
+    assert float(g.square().sum() - problem.rank * problem.sigma**2) == pytest.approx(
+        float(true_gradient_norm2(problem, params)), rel=1e-12
+    )

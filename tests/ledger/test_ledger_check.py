@@ -1,0 +1,312 @@
+"""Run, resume, share, correct: on a folder of small claims, in this process and on a pool."""
+
+import dataclasses
+import json
+
+import pytest
+
+from sandbox.ledger.check import Orders, check, record
+from sandbox.ledger.collect import collect
+from sandbox.ledger.execute import pool
+from sandbox.ledger.store import Store
+from sandbox.verdict import Outcome
+
+ALL = ("toy.upper", "toy.shared", "toy.count", "toy.slow")
+
+
+def run(folder, ids=ALL[:3], anew=(), executor=None, slots=1):
+    with Store(folder.path / "ledger.sqlite") as store:
+        results = check(collect(folder.path), store, Orders(ids, anew, slots), executor=executor)
+    return {result.claim.id: result for result in results}
+
+
+def forget():
+    """The next collect reads the files again, as the next process would."""
+    import sys
+
+    from sandbox.ledger import code_version
+
+    for name in [name for name in sys.modules if name.startswith("experiments_")]:
+        del sys.modules[name]
+    code_version.imported.cache_clear()
+
+
+def test_verdicts_and_what_they_cost(folder):
+    results = run(folder)
+    assert {name: r.outcome for name, r in results.items()} == {
+        "toy.upper": Outcome.HOLDS,
+        "toy.shared": Outcome.HOLDS,
+        "toy.count": Outcome.HOLDS,
+        "toy.slow": None,
+    }
+    upper = results["toy.upper"]
+    assert [len(case.verdict.fit.samples) for case in upper.cases] == [3, 3] and upper.origin == "measured"
+    assert upper.cases[1].verdict.fit.value == pytest.approx(2.001, rel=1e-12)
+    assert len(upper.code) == 16 and len(upper.date) == 10 and upper.seconds > 0
+    assert results["toy.slow"].origin == "missing" and results["toy.slow"].agrees
+
+
+def test_shared_rows_are_measured_once(folder):
+    run(folder)
+    assert sorted(folder.calls) == sorted([f"{x} {seed}" for x in (1.0, 2.0) for seed in range(3)] + ["3.0 0"])
+
+
+def test_a_second_run_measures_nothing_and_gives_the_same(folder):
+    first = run(folder)
+    before = list(folder.calls)
+    forget()
+    second = run(folder)
+    assert folder.calls == before
+    assert {k: r.as_json() for k, r in first.items()} == {k: r.as_json() for k, r in second.items()}
+
+
+def test_only_what_is_missing_is_run(folder):
+    run(folder, ["toy.count"])
+    assert folder.calls == ["3.0 0"]
+    run(folder)
+    assert len(folder.calls) == 7
+
+
+def test_changed_code_runs_again_and_keeps_the_old_rows(folder):
+    run(folder, ["toy.count"])
+    folder.edit("Question", "A question")
+    forget()
+    run(folder, ["toy.count"])
+    assert folder.calls == ["3.0 0"] * 2
+    with Store(folder.path / "ledger.sqlite") as store:
+        assert store.connection.execute("SELECT count(*) FROM rows").fetchone() == (2,)
+
+
+def test_fresh_runs_anew_and_only_what_was_named(folder):
+    run(folder)
+    run(folder, ["toy.count"], anew=["toy.count"])
+    assert folder.calls.count("3.0 0") == 2 and len(folder.calls) == 8
+
+
+def test_any_executor_gives_the_same_bytes(folder, tmp_path_factory):
+    def bytes_of(path):
+        with Store(path) as store:
+            rows = store.connection.execute('SELECT subject, setting_hash, seed, code, setting, "values" FROM rows').fetchall()
+        plain = [(*row[:5], {k: v for k, v in json.loads(row[5]).items() if k != "pid"}) for row in rows]
+        return json.dumps(plain), {json.loads(row[5])["pid"] for row in rows}
+
+    run(folder)
+    here, pids = bytes_of(folder.path / "ledger.sqlite")
+    (folder.path / "ledger.sqlite").unlink()
+    with pool(2) as executor:
+        run(folder, executor=executor, slots=4)
+    there, other_pids = bytes_of(folder.path / "ledger.sqlite")
+    assert here == there
+    assert not pids & other_pids  # so it really was the pool
+
+
+def test_an_error_stops_its_claim_and_no_other(folder):
+    folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n    if setting.x == 2.0: raise RuntimeError('boom')\n")
+    results = run(folder)
+    for name in ("toy.upper", "toy.shared"):
+        assert "RuntimeError: boom (toy.py:" in results[name].error and not results[name].agrees
+        assert results[name].outcome is None and results[name].as_json()["error"]
+    assert results["toy.count"].outcome is Outcome.HOLDS
+    rows_before = folder.calls.count("1.0 0")
+    run(folder)
+    assert folder.calls.count("1.0 0") == rows_before  # what was measured is kept, the failure is tried again
+    assert len([call for call in folder.calls if call.startswith("2.0")]) == 2
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('estimate=Mean("y")', 'estimate=Mean("z")', "needs the value 'z'"),
+        ("limit=10.0", "limit=lambda s: 1 / 0", "ZeroDivisionError: division by zero"),
+        ('tier="quick", cost_s', 'scope=lambda s: 1 / 0, tier="quick", cost_s', "ZeroDivisionError"),
+        ("    sizes: tuple", "    extra: object = frozenset()\n    sizes: tuple", "TypeError"),
+    ],
+)
+def test_an_error_in_the_claims_own_code_is_its_error(folder, old, new, message):
+    folder.edit(old, new)
+    results = run(folder)
+    assert message in results["toy.upper"].error
+
+
+def test_a_killed_worker_is_an_error_and_the_rest_is_stored(folder):
+    folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n    if setting.x == 3.0: os._exit(9)\n")
+    with pool(1) as executor:
+        results = run(folder, executor=executor)
+    assert "a worker process was killed" in results["toy.count"].error
+
+
+def test_out_of_scope_is_decided_before_measuring(folder):
+    folder.edit(
+        'claim(id="toy.count",',
+        'claim(id="toy.count", scope=lambda s: "x must be 1" if s.x != 1 else None, predicted=Outcome.OUT_OF_SCOPE,',
+    )
+    results = run(folder, ["toy.count"])
+    assert folder.calls == []
+    assert results["toy.count"].outcome is Outcome.OUT_OF_SCOPE and results["toy.count"].agrees
+    assert results["toy.count"].cases[0].verdict.reason == "x must be 1"
+
+
+def test_some_settings_out_of_scope_leave_the_others(folder):
+    folder.edit('claim(id="toy.shared",', 'claim(id="toy.shared", scope=lambda s: "x < 2" if s.x >= 2 else None,')
+    results = run(folder, ["toy.shared"])
+    assert folder.calls == ["1.0 0", "1.0 1", "1.0 2"]
+    assert [case.verdict.outcome for case in results["toy.shared"].cases] == [Outcome.HOLDS, Outcome.OUT_OF_SCOPE]
+    assert results["toy.shared"].outcome is Outcome.HOLDS
+
+
+def test_a_condition_of_the_bound_that_fails_is_out_of_scope(folder):
+    folder.edit(
+        "CLAIMS = (",
+        "import sympy\nfrom sandbox.theory.base import Bound\nt = sympy.Symbol('t', positive=True)\n"
+        "BOUND = Bound('b', 'y', 2 * t, (t < 2,), 'upper', 'derived')\nCLAIMS = (\n"
+        "    claim(id='toy.bound', limit=None, bound=BOUND, constants=lambda s: {'t': s.x}),",
+    )
+    results = run(folder, ["toy.bound"])
+    first, second = results["toy.bound"].cases
+    assert (first.verdict.outcome, first.verdict.limit) == (Outcome.HOLDS, 2.0)  # y = 1.001, limit 2 t = 2
+    assert second.verdict.outcome is Outcome.OUT_OF_SCOPE and "b requires t < 2, given {'t': 2.0}" in second.verdict.reason
+    assert {call.split()[0] for call in folder.calls} == {"1.0"}
+
+
+def test_expensive_tasks_go_first(folder):
+    run(folder, ALL)
+    assert [call.split()[0] for call in folder.calls[:3]] == ["4.0", "4.0", "3.0"]  # 38.5 s, then 1 s, then 1/6 s a row
+
+
+def test_chunks_of_seeds_go_to_one_call(folder):
+    folder.edit("(0, 1, 2)), measure=per_seed(one)", "(0, 1, 2), chunk=2), measure=per_seed(one)")
+    with Store(folder.path / "ledger.sqlite") as store:
+        orders = []
+
+        class Spy:
+            def submit(self, fn, order):
+                from sandbox.ledger.execute import InProcess
+
+                orders.append(order.seeds)
+                return InProcess().submit(fn, order)
+
+        check(collect(folder.path), store, Orders(["toy.upper"]), executor=Spy())
+    assert orders == [(0, 1), (0, 1), (2,), (2,)]  # of both settings, the longer ones first
+
+
+class TestHolm:
+    """The family is the file: toy.upper and toy.shared have 2 cases each, toy.slow has 1, toy.count has no statistics: 5.
+
+    Setting x = 2 gives y = 2, 2.001, 2.002: mean 2.001, se 0.001 / sqrt 3. The quantile t(1 - 0.025 / divisor, 2) is 4.303, 6.205, 7.649,
+    8.860, 9.925 for divisors 1 to 5, so the upper end is 2.00348, 2.00458, 2.00542, 2.00612, 2.00673.
+    """
+
+    def outcome(self, folder, ids, limit=None):
+        if limit:
+            folder.edit("limit=10.0", f"limit={limit}")
+            folder.edit("plan=Grid((Setting(4.0),), (0, 1))", "limit=99.0, plan=Grid((Setting(4.0),), (0, 1))")
+        return run(folder, ids)["toy.upper"].outcome
+
+    def test_what_has_not_run_keeps_its_place_in_the_family(self, folder):
+        """x = 1 and the two cases of toy.shared, whose rows are the same, are decided first; toy.slow has not run: divisor 2."""
+        assert self.outcome(folder, ["toy.upper"], 2.004) is Outcome.INCONCLUSIVE
+
+    def test_running_it_makes_the_open_verdict_decide_whoever_is_asked_for(self, folder):
+        self.outcome(folder, ["toy.upper"], 2.004)
+        assert self.outcome(folder, ["toy.slow"]) is Outcome.HOLDS  # divisor 1
+        assert self.outcome(folder, ["toy.upper"]) is self.outcome(folder, ALL) is self.outcome(folder, []) is Outcome.HOLDS
+
+    def test_counts_are_no_part_of_it(self, folder):
+        """With toy.count in the family the divisor would be 3."""
+        assert self.outcome(folder, ["toy.upper"], 2.005) is Outcome.HOLDS
+
+    @pytest.mark.parametrize("limit, outcome", [(2.0060, Outcome.INCONCLUSIVE), (2.0062, Outcome.HOLDS)])
+    def test_divisor_4_where_only_the_own_other_case_was_decided_before(self, folder, limit, outcome):
+        folder.edit('"y is at most 5", limit=5.0', '"y is at most 5", limit=5.0, subject="other"')
+        assert self.outcome(folder, ["toy.upper"], limit) is outcome
+
+    def test_settings_out_of_scope_are_no_part_of_it(self, folder):
+        """Both cases of toy.shared leave the family, which has 3 left; x = 1 is decided first: divisor 2."""
+        folder.edit('"y is at most 5", limit=5.0', '"y is at most 5", limit=5.0, subject="other", scope=lambda s: "never"')
+        assert self.outcome(folder, ["toy.upper"], 2.0046) is Outcome.HOLDS
+
+    def test_the_reason_says_so(self, folder):
+        folder.edit("limit=10.0", "limit=2.004")
+        result = run(folder, ["toy.upper"])["toy.upper"]
+        assert "decided alone" in result.telling.verdict.reason and "by 2" in result.telling.verdict.reason
+
+
+class TestRecords:
+    def recorded(self, folder):
+        run(folder, ALL)
+        with Store(folder.path / "ledger.sqlite") as store:
+            paths, incomplete = record(collect(folder.path), store, ["toy.slow"])
+        assert incomplete == []
+        return paths[0]
+
+    def test_rows_come_back_whatever_the_code_is_now(self, folder):
+        folder.edit('claim(id="toy.slow",', 'claim(id="toy.slow", subject="slow",')
+        path = self.recorded(folder)
+        before = run(folder, [])["toy.slow"]
+        assert path == folder.path / "experiments" / "records" / "toy.json"
+        (folder.path / "ledger.sqlite").unlink()
+        folder.edit("Question", "A question")
+        forget()
+        after = run(folder, [])["toy.slow"]
+        assert (before.origin, after.origin) == ("measured", "recorded")
+        assert (after.code, after.date, after.outcome) == (before.code, before.date, before.outcome)
+        assert after.seconds == pytest.approx(before.seconds, abs=1e-3)  # rounded to a millisecond a row
+        assert [s.values for s in after.telling.verdict.fit.samples] == [s.values for s in before.telling.verdict.fit.samples]
+        assert len(folder.calls) == 9
+
+    def test_the_file_is_stable_sorted_and_says_where_it_comes_from(self, folder):
+        path = self.recorded(folder)
+        text = path.read_text()
+        assert self.recorded(folder).read_text() == text
+        entry = json.loads(text)["subjects"]["toy"]
+        assert set(entry) == {"code", "torch", "rows"} and entry["rows"][0].keys() == {"setting", "seed", "values", "seconds", "date"}
+        assert len(entry["rows"]) == 9 == len([line for line in text.splitlines() if '"seed"' in line])  # one row to a line
+        assert not list(path.parent.glob("*.partial"))
+
+    def test_other_subjects_stay(self, folder):
+        path = self.recorded(folder)
+        content = json.loads(path.read_text())
+        content["subjects"]["other"] = content["subjects"]["toy"] | {"code": "old"}
+        path.write_text(json.dumps(content))
+        assert json.loads(self.recorded(folder).read_text())["subjects"]["other"]["code"] == "old"
+
+    def test_what_is_not_whole_is_not_recorded(self, folder):
+        with Store(folder.path / "ledger.sqlite") as store:
+            assert record(collect(folder.path), store, ["toy.slow"]) == ([], ["toy.slow"])
+
+    def test_measured_rows_of_this_code_come_before_recorded_ones(self, folder):
+        self.recorded(folder)
+        assert run(folder, [])["toy.slow"].origin == "measured"
+
+    @pytest.mark.parametrize(
+        "text, message", [("{", "damaged"), ('{"schema": 9}', "has schema 9 and this code reads schema 1"), ("[]", "damaged")]
+    )
+    def test_a_damaged_record_is_named(self, folder, text, message):
+        path = self.recorded(folder)
+        path.write_text(text)
+        with pytest.raises(ValueError, match=f"the record {path} cannot be read: .*{message}"):
+            run(folder, [])
+
+    def test_infinity_survives(self, folder):
+        folder.edit('"pid": os.getpid()', '"pid": float("inf")')
+        self.recorded(folder)
+        (folder.path / "ledger.sqlite").unlink()
+        assert run(folder, [])["toy.slow"].telling.verdict.fit.samples[0].values["pid"] == float("inf")
+
+
+def test_json_of_a_diverged_claim_is_strict(folder):
+    folder.edit('"y": setting.x', '"y": float("nan") if setting.x == 3 else setting.x')
+    found = run(folder)["toy.count"].as_json()
+    assert found["outcome"] == "VIOLATED" and found["value"] is None and "diverged" in found["reason"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_result_keeps_the_prediction_beside_the_finding(folder):
+    folder.edit(
+        'claim(id="toy.count",',
+        'claim(id="toy.count", found=__import__("sandbox.ledger.claim", fromlist=["x"]).Found(Outcome.VIOLATED, "2026-01-01", "why"),',
+    )
+    result = run(folder)["toy.count"]
+    assert not result.agrees  # it holds, but the record says violated
+    changed = dataclasses.replace(result, claim=dataclasses.replace(result.claim, limit=4.0))
+    assert changed.as_json()["predicted"] == "HOLDS" and changed.as_json()["found"] == "VIOLATED"

@@ -1,0 +1,74 @@
+"""The checker is checked: it must refuse what is false, what is inexact and what is empty."""
+
+import pytest
+import sympy
+
+from sandbox.theory.certificate import counterexample, is_zero, refuse_floats, smooth_gap
+
+x, y = sympy.symbols("x y", real=True)
+
+
+def test_is_zero_tells_an_identity_from_a_near_miss():
+    assert is_zero((x + y) ** 2 / (x - y) - (x**2 + 2 * x * y + y**2) / (x - y))
+    assert not is_zero((x + y) ** 2 - x**2 - sympy.Rational(1999999, 1000000) * x * y - y**2)
+
+
+def test_floats_are_refused_wherever_they_hide():
+    with pytest.raises(ValueError, match=r"exact numbers, got the floats \[0.1666"):
+        is_zero(x * 0.5 - x / 3)
+    with pytest.raises(ValueError, match="exact numbers"):
+        counterexample(x, (x > 0.1,))
+    refuse_floats(sympy.Rational(1, 2) * x)
+
+
+def test_a_true_sign_has_no_counterexample_and_a_false_one_has():
+    assert counterexample(x**2 - 2 * x * y + y**2, ()) is None
+    assert counterexample(x**2 - 3 * x * y + y**2, ()) is not None
+    assert counterexample(1 / (x - 1), (x > 1,)) is None
+    assert counterexample(1 / (x - 1), (x > 0,)) is not None
+
+
+def test_each_kind_of_relation_cuts_the_domain_where_it_says():
+    for relation in (x > 1, x >= 1):
+        assert counterexample(x - 1, (relation,)) is None and counterexample(1 - x, (relation,)) is not None
+    for relation in (x < 1, x <= 1):
+        assert counterexample(1 - x, (relation,)) is None and counterexample(x - 1, (relation,)) is not None
+    empty = "the domain .* is empty"
+    for strict, weak in ((x > 1, x <= 1), (x < 1, x >= 1)):
+        with pytest.raises(ValueError, match=empty):
+            counterexample(x, (strict, weak))
+    assert counterexample(x, (x >= 1, x <= 1)) is None  # the point 1 belongs to both weak sides
+
+
+def test_square_roots_of_rationals_are_exact():
+    assert counterexample(3 - x**2, (x > 0, x <= sympy.sqrt(3))) is None
+    assert counterexample(3 - x**2, (x > 0, x <= sympy.sqrt(3) + sympy.Rational(1, 10**6))) is not None
+
+
+def test_positive_symbols_count_as_positive():
+    p = sympy.Symbol("p", positive=True)
+    assert counterexample(p, ()) is None and counterexample(x, ()) is not None
+
+
+def test_an_empty_domain_proves_nothing():
+    with pytest.raises(ValueError, match="empty, so a proof on it would say nothing"):
+        counterexample(-x, (x > 1, x < 0))
+    with pytest.raises(ValueError, match="empty"):
+        counterexample(-x, (sympy.Integer(1) > sympy.Integer(2),))
+
+
+def test_only_polynomials_are_asked():
+    with pytest.raises(ValueError, match="polynomials only, got exp"):
+        counterexample(sympy.exp(x), ())
+
+
+@pytest.mark.parametrize("curvature", [-1, 0, 1])
+def test_the_smooth_gap_holds_on_quadratics_within_L_and_fails_beyond(curvature):
+    """For f = k x^2 / 2 with |k| <= L the gap is -(L^2 - k^2) (x - y)^2 / (4 L)."""
+
+    def gap(k, L):
+        return smooth_gap((x, k * x, k * x**2 / 2), (y, k * y, k * y**2 / 2), L)
+
+    L = sympy.Integer(2)
+    assert is_zero(gap(curvature, L) + sympy.Rational(4 - curvature**2, 8) * (x - y) ** 2)
+    assert is_zero(gap(2, L)) and gap(3, L).subs({x: 1, y: 0}) > 0

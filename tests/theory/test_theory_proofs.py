@@ -1,0 +1,64 @@
+"""The proofs bite: with a bound changed by one part in a thousand, the proof file that names it must fail."""
+
+import ast
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sympy
+
+from sandbox.theory import adam_mini, factorisation, gradient_descent, rso
+from sandbox.theory.base import Bound
+
+ROOT = Path(__file__).resolve().parents[2]
+PROOFS = sorted((ROOT / "proofs").glob("proof_*.py"))
+PROVED = tuple(
+    (module, name)
+    for module in (adam_mini, factorisation, gradient_descent, rso)
+    for name, bound in vars(module).items()
+    if isinstance(bound, Bound) and bound.proof
+)
+
+
+def first_failure(path: Path) -> str | None:
+    """Name of the first step of a proof file that fails when it is loaded afresh."""
+    spec = importlib.util.spec_from_file_location(f"fresh_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in [n for n in vars(module) if n.startswith("step_")]:
+        try:
+            getattr(module, name)()
+        except AssertionError:
+            return name
+    return None
+
+
+@pytest.mark.parametrize(("module", "name"), PROVED, ids=lambda x: x if isinstance(x, str) else x.__name__)
+@pytest.mark.parametrize("factor", [sympy.Rational(999, 1000), sympy.Rational(1001, 1000)])
+def test_a_changed_bound_is_no_longer_proved(monkeypatch, module, name, factor):
+    bound = getattr(module, name)
+    monkeypatch.setattr(module, name, replace(bound, value=factor * bound.value))
+    assert first_failure(ROOT / bound.proof)
+
+
+@pytest.mark.parametrize("path", PROOFS, ids=lambda p: p.stem)
+def test_a_proof_states_its_parts_and_uses_no_float_and_no_optional_assert(path):
+    tree = ast.parse(path.read_text())
+    statement = ast.get_docstring(tree)
+    assert all(part in statement for part in ("Theorem.", "Source:", "Bound", "Not here:"))
+    numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    assert not [n for n in numbers if isinstance(n, float)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
+    steps = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("step_")]
+    assert any("attained" in s for s in steps) and any("no_smaller" in s for s in steps), steps
+
+
+@pytest.mark.parametrize("path", PROOFS, ids=lambda p: p.stem)
+def test_a_proof_is_named_by_a_bound(path):
+    assert f"proofs/{path.name}" in {getattr(module, name).proof for module, name in PROVED}
+
+
+def test_proofs_are_run_with_asserts_on():
+    assert not sys.flags.optimize
