@@ -34,15 +34,33 @@ class Reader:
         return Sample(seed, row.values, row.code, row.date)
 
 
-def why_out(claim: Claim, setting: Setting) -> str | None:
-    """The assumption that fails at this setting, by the claim's own scope or by a condition of its bound; None inside the scope."""
+_known: dict[tuple[int, str], tuple[Claim, float | None, str | None]] = {}  # by the claim's identity, which is kept alive here
+
+
+def limit_or_reason(claim: Claim, setting: Setting) -> tuple[float | None, str | None]:
+    """(the number to judge against, None), or (None, the assumption that fails at this setting).
+
+    An assumption fails by the claim's own scope or by a condition of its bound. Worked out once per claim and setting.
+    """
+    key = (id(claim), setting_hash(setting))
+    if key not in _known:
+        _known[key] = (claim, *_worked_out(claim, setting))
+    return _known[key][1:]
+
+
+def _worked_out(claim: Claim, setting: Setting) -> tuple[float | None, str | None]:
     reason = claim.scope(setting) if claim.scope else None
-    if reason is None and claim.bound is not None:
-        try:
-            claim.limit_at(setting)
-        except OutOfScope as error:
-            return str(error)
-    return reason
+    if reason is not None:
+        return None, reason
+    try:
+        return claim.limit_at(setting), None
+    except OutOfScope as error:
+        return None, str(error)
+
+
+def why_out(claim: Claim, setting: Setting) -> str | None:
+    """The assumption that fails at this setting; None inside the scope."""
+    return limit_or_reason(claim, setting)[1]
 
 
 def missing(claim: Claim, rows: Rows) -> tuple[Task, ...]:
@@ -74,11 +92,10 @@ def corrected(found: Mapping[str, Sequence[Case]], family: int) -> dict[str, tup
 
 
 def _verdict(claim: Claim, setting: Setting, samples: Sequence[Sample]) -> Verdict:
-    reason = why_out(claim, setting)
+    limit, reason = limit_or_reason(claim, setting)
     if reason is not None:
         return out_of_scope(claim.kind, reason)
-    fit = claim.estimate(samples, claim.quantity)
-    return judge(fit, claim.kind, limit=claim.limit_at(setting), tau=claim.tau, margin=claim.margin)
+    return judge(claim.estimate(samples, claim.quantity), claim.kind, limit=limit, tau=claim.tau, margin=claim.margin)
 
 
 def _cases_in_scope(claim: Claim) -> int:

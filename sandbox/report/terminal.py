@@ -27,18 +27,9 @@ COLOURS = {
     Outcome.OUT_OF_SCOPE: "bright_black",
 }
 PIPE_WIDTH = 180  # columns where the output is no terminal
-# (name, least width of the terminal that shows it)
-COLUMNS = (
-    ("claim", 0),
-    ("statement", 150),
-    ("measured", 70),
-    ("limit", 90),
-    ("outcome", 0),
-    ("expected", 100),
-    ("seeds", 110),
-    ("s", 120),
-    ("rows from", 110),
-)
+COLUMNS = ("claim", "statement", "measured", "limit", "outcome", "expected", "seeds", "s", "rows from")
+DROPPED = ("statement", "rows from", "s", "seeds", "limit", "expected", "measured")  # in this order, until the rest fits
+LEAST_STATEMENT = 24  # columns; the statement is cut to what is left, and goes where less is left
 LIST_COLUMNS = (("claim", 0), ("statement", 90), ("source", 120), ("tier", 60), ("cost s", 60), ("last verdict", 0))
 
 
@@ -57,17 +48,34 @@ def show(results: Sequence[Result], out: Console) -> None:
 
 
 def table(results: Sequence[Result], width: int) -> Table:
-    shown = [name for name, least in COLUMNS if width >= least]
+    rows = [_cells(result) for result in results]
+    natural = {name: max(len(name), *(row[name].cell_len for row in rows), 0) for name in COLUMNS}
+    widths = fitting(natural, width)
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for name in shown:
-        numeric = name in ("seeds", "s")
+    for name, columns in widths.items():
         made.add_column(
-            name, justify="right" if numeric else "left", no_wrap=name != "claim", overflow="fold" if name == "claim" else "ellipsis"
+            name,
+            justify="right" if name in ("seeds", "s") else "left",
+            width=columns,
+            overflow="ellipsis" if name == "statement" else "fold",
+            no_wrap=name == "statement",
         )
-    for result in results:
-        cells = _cells(result)
-        made.add_row(*(cells[name] for name in shown))
+    for row in rows:
+        made.add_row(*(row[name] for name in widths))
     return made
+
+
+def fitting(natural: dict[str, int], width: int) -> dict[str, int]:
+    """The columns that fit side by side with two blanks between them, and how wide they are."""
+    widths = dict(natural)
+    for name in ("", *DROPPED):
+        widths.pop(name, None)
+        fixed = sum(columns + 2 for column, columns in widths.items() if column != "statement") - 2
+        if "statement" in widths and (left := width - fixed - 2) >= LEAST_STATEMENT:
+            return widths | {"statement": min(left, natural["statement"])}
+        if "statement" not in widths and fixed <= width:
+            return widths
+    return {"claim": max(8, width - 2 - widths["outcome"]), "outcome": widths["outcome"]}  # a very narrow one folds the ids
 
 
 def expectation(result: Result) -> str:
@@ -110,7 +118,7 @@ def _cells(result: Result) -> dict[str, Text]:
     settings = f" (1 of {len(result.cases)})" if len(result.cases) > 1 else ""
     plain = {
         "claim": claim.id,
-        "statement": _short(claim.statement),
+        "statement": claim.statement,
         "measured": words.interval(verdict) + settings if verdict else "–",
         "limit": words.limit(verdict) if verdict else "–",
         "expected": expectation(result).removeprefix("predicted "),
@@ -145,10 +153,6 @@ def _more_seeds(result: Result) -> str:
 
 def _because(reason: str) -> str:
     return f"; {reason}" if reason else ""
-
-
-def _short(statement: str, length: int = 46) -> str:
-    return statement if len(statement) <= length else statement[: length - 1].rstrip() + "…"
 
 
 def listing(results: Sequence[Result], width: int) -> Table:

@@ -109,7 +109,7 @@ def walk(recipe: Recipe, leaves: dict[str, nn.Parameter], seed: int, *, steps: i
         factor = recipe.schedule(k) if recipe.schedule else 1.0
         for group, lr in zip(optimizer.param_groups, base, strict=True):
             group["lr"] = lr * factor
-        
+        optimizer.zero_grad()
         loss = problem.loss(leaves, problem.batch(seed, k).to(place))
         loss.backward()
         optimizer.step()
