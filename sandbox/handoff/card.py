@@ -1,7 +1,9 @@
 """Settings cards: what a claim has shown to hold, sealed, with what another machine needs to run and to check it.
 
 An experiment's file may expose `CARDS: tuple[CardSpec, ...]`: which claim stands behind which settings. A card is
-written only while every verdict behind it is ATTAINED or HOLDS.
+written only while every verdict behind it is ATTAINED or HOLDS. A file whose rows must not depend on the code of this
+room imports nothing from here: it gives (name, claims, recipe) as a plain tuple, and its recipe gives a dict of the
+fields of Recipe.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +39,7 @@ class CardSpec:
 
     name: str
     claims: tuple[str, ...]
-    recipe: Callable[[Setting, Mapping[str, Any]], Recipe]
+    recipe: Callable[[Setting, Mapping[str, Any]], Recipe | Mapping[str, Any]]
 
     def __post_init__(self):
         if not self.claims:
@@ -92,7 +94,8 @@ def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[P
             path.unlink(missing_ok=True)
             continue
         case = behind[0].telling
-        recipe = spec.recipe(case.setting, case.verdict.fit.samples[0].values)
+        made = spec.recipe(case.setting, case.verdict.fit.samples[0].values)
+        recipe = made if isinstance(made, Recipe) else Recipe(**made)
         card = create(recipe, behind, known=_stored(recipe, path, root))
         write(card, path)
         written.append(path)
@@ -107,7 +110,8 @@ def specs(root: Path) -> tuple[CardSpec, ...]:
     files = [
         file for file in sorted((root / "experiments").glob("*.py")) if "CARDS" in file.read_text(encoding="utf-8")
     ]
-    found = [spec for file in files for spec in getattr(load(file), "CARDS", ())]
+    entries = [entry for file in files for entry in getattr(load(file), "CARDS", ())]
+    found = [entry if isinstance(entry, CardSpec) else CardSpec(*entry) for entry in entries]
     names = [spec.name for spec in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

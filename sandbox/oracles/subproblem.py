@@ -82,7 +82,7 @@ def _newton(F: Scalar, b: Tensor, resolution: float) -> Tensor:
     for _ in range(MAX_STEPS):
         if size <= 1e-12 * first:
             return b
-        d = _descent_direction(hessian(b), g)
+        d = descent_direction(hessian(b), g)
         if d.norm() <= resolution:
             return b + d
         b, g, value = _line_search(grad_and_value, b, d, g, value)
@@ -93,7 +93,7 @@ def _newton(F: Scalar, b: Tensor, resolution: float) -> Tensor:
     )
 
 
-def _descent_direction(H: Tensor, g: Tensor) -> Tensor:
+def descent_direction(H: Tensor, g: Tensor) -> Tensor:
     """-|H|^-1 g with |H| from the absolute eigenvalues: Newton where F is convex, and downhill everywhere."""
     values, Q = torch.linalg.eigh(H)
     size = values.abs().clamp(min=1e-8 * values.abs().max())

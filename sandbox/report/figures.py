@@ -130,7 +130,7 @@ def normalised(verdict: Verdict) -> tuple[float, float, float]:
     fit = verdict.fit
     ends = np.array([fit.low, fit.value, fit.high], float)
     if verdict.kind == "parity":
-        return tuple((ends - (verdict.limit or 0.0)) * verdict.margin)
+        return tuple((ends - (verdict.limit or 0.0)) / verdict.margin)
     if verdict.kind == "ordering":
         return tuple((ends - (verdict.limit or 0.0)) / (fit.half_width or abs(fit.value) or 1.0))
     if verdict.limit:

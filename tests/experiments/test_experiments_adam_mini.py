@@ -115,12 +115,8 @@ def test_the_rate_is_the_spectral_radius(module, claim):
 
 @pytest.mark.parametrize("scale", [0.99, 1.01])
 @pytest.mark.parametrize("name", ["adam-mini.single-rate", "adam-mini.blockwise-rate"])
-def test_any_other_rate_is_worse(claim, module, monkeypatch, name, scale):
-    """One per cent off the best rate shows: one of the two ends of the spectrum then contracts more slowly.
-
-    A rate that is too small leaves the low end at 1 - 0.99 lr mu, above the bound by 4e-6 for the single rate; the
-    tolerance of the claim is 1e-6.
-    """
+def test_another_rate_is_noticed(claim, module, monkeypatch, name, scale):
+    """One per cent off the best rate, and the two ends of the spectrum no longer contract alike."""
     monkeypatch.setattr(module["adam_mini_on_quadratics"], "GradientDescent", lambda lr: GradientDescent(lr * scale))
     assert rejudged(claim[name], seeds=(0,)) is Outcome.VIOLATED
 

@@ -6,6 +6,7 @@ digest against hashlib on the file's own text.
 
 import hashlib
 import json
+import sys
 import textwrap
 import time
 from dataclasses import dataclass, replace
@@ -321,6 +322,14 @@ def test_the_forecast_counts_bytes(recipe):
     assert fused["gradients"] == 4 * max(w.numel() for w in recipe.problem.start(0).values())
 
 
+def test_the_forecast_counts_a_tied_table_three_times(text):
+    """Autograd holds its first part, makes the second and adds them in a third tensor (sandbox.memory.forecasts)."""
+    model = GPTConfig(vocab=30, width=8, layers=1, heads=2, context=8)
+    problem = fitted(LanguageProblem(model, text=str(text), tokenizer=Characters()))
+    found = forecast(Recipe(problem, Adam(0.1), steps=1))
+    assert found["gradients"] - found["weights"] == 2 * 4 * problem.model.vocab * 8
+
+
 def test_show_says_what_a_reader_needs(card, path, recipe):
     carried = create(
         recipe,
@@ -368,6 +377,12 @@ CARDS = (CardSpec("baseline", ("adam.parity",), recipe), CardSpec("absent", ("ad
 """
 
 
+def without_imports(source):
+    """The same experiment as plain data: nothing of sandbox.handoff, so its code version cannot depend on it."""
+    kept = [line for line in source.splitlines() if "sandbox.handoff" not in line]
+    return "\n".join(kept).replace("CardSpec(", "(").replace("Recipe(problem,", "dict(problem=problem, rules=")
+
+
 @pytest.fixture
 def project(tmp_path, text):
     (tmp_path / "experiments").mkdir()
@@ -381,6 +396,18 @@ def test_cards_are_written_for_claims_that_hold(project):
     assert path == project / "results" / "cards" / "baseline.json"
     assert read(path)[0].optimizer.rule["lr"] == 0.3  # their_lr of the sample
     assert verify(path) == []
+
+
+def test_cards_can_be_asked_for_in_plain_data(project):
+    (written,) = write_cards([result()], project / "results", project)
+    expected = written.read_text()
+    file = project / "experiments" / "adam.py"
+    file.write_text(without_imports(file.read_text()))
+    del sys.modules["experiments_adam"]
+    written.unlink()
+    write_cards([result()], project / "results", project)
+    assert "handoff" not in file.read_text()
+    assert written.read_text() == expected
 
 
 def test_a_second_call_computes_nothing_and_writes_nothing(project, monkeypatch):

@@ -67,10 +67,11 @@ def test_training_twice_in_two_processes_gives_the_same_bytes():
 
 def test_byte_pairs_are_learned_from_the_pretraining_part_only():
     """Two texts that differ in the fine-tuning part share a tokenizer; two that differ in the other part do not."""
-    one, two, three = "the cat sat\n" * 80, "a dog ran far\n" * 20, "zz yy zz\n" * 20
-    names = {tail: BytePairs(260).codec(Corpus(tail, one + tail)).name for tail in (two, three)}
-    assert Corpus(two, one + two).part("tune") != Corpus(three, one + three).part("tune")
-    assert names[two] != BytePairs(260).codec(Corpus("x", two * 5 + two)).name
+    first, tails = "the cat sat\n" * 80, ("zzzzzzzz\n" * 17, "qqqqqqqq\n" * 17)  # 960, 153 characters
+    texts = [Corpus("x", first + tail) for tail in tails]  # "zz" comes 119 times, most pairs of the cat 80 times
+    assert texts[0].part("tune") != texts[1].part("tune")
+    assert BytePairs(260).codec(texts[0]).name == BytePairs(260).codec(texts[1]).name
+    assert BytePairs(260).codec(Corpus("x", "a dog ran far\n" * 80)).name != BytePairs(260).codec(texts[0]).name
 
 
 def test_refuses_fewer_tokens_than_bytes_and_more_than_the_text_yields():

@@ -97,6 +97,10 @@ def test_clipping_acts_on_the_noisy_gradient_it_wraps():
     _, grads = oracle(TwoTensors(), PARAMS, None, draw)
     norm = sum(g.square().sum() for g in grads.values()).sqrt()
     assert 1 - 1e-6 < float(norm) <= 1.0
+    _, unclipped = oracle.inner(TwoTensors(), PARAMS, None, draw)
+    for name in PARAMS:
+        direction = unclipped[name] * (grads["a"][0] / unclipped["a"][0])
+        torch.testing.assert_close(grads[name], direction, rtol=1e-12, atol=0)
 
 
 def test_noise_and_clipping_under_vmap_equal_a_loop_with_one_sigma_per_member():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sandbox.draws import generator
-from sandbox.oracles.subproblem import solve
+from sandbox.oracles.subproblem import descent_direction, solve
 from sandbox.problems.matrix_quadratic import MatrixQuadratic, isotropic
 from sandbox.problems.quadratic import Quadratic
 from sandbox.problems.rotations import haar
@@ -73,6 +73,11 @@ def test_newton_ends_where_float64_does_close_to_a_minimum():
     for _ in range(80):
         W = W + P @ solve(NONCONVEX, {"W": W}, P, 5.0 / NONCONVEX.facts.L)
     assert torch.func.grad(NONCONVEX.loss)({"W": W}, None)["W"].norm() < 1e-12
+
+
+def test_a_negative_curvature_counts_by_its_size_so_that_the_step_stays_downhill():
+    H, g = torch.diag(torch.tensor([-2.0, 4.0]).double()), torch.tensor([1.0, 1.0]).double()
+    torch.testing.assert_close(descent_direction(H, g), torch.tensor([-0.5, -0.25]).double(), rtol=1e-14, atol=0)
 
 
 def test_the_decrease_pays_for_the_gradient_with_18_fifths_at_most():

@@ -157,7 +157,8 @@ def test_what_a_claim_says_is_escaped_everywhere(root):
     )
     one = result(evil, setting=Setting(0.1, EVIL), extra={EVIL: EVIL}, code=EVIL, date=EVIL)
     failed = Result(claim("a.failed"), (), "missing", error=EVIL)
-    text = page([one, failed], root)
+    outside = Result(claim("a.outside"), (Case(Setting(0.1), out_of_scope("upper", EVIL)),), "measured")
+    text = page([one, failed, outside], root)
     reader = read(text)
     assert "script>alert" not in text.replace("&lt;script&gt;alert", "")
     assert reader.tags.count("script") == 1  # the filter
