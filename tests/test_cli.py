@@ -233,10 +233,13 @@ def stored(folder):
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(folder, blow):
-    """Two workers, half a second a row; the blow falls after the second row is stored. Nothing stored runs again, nothing is lost."""
-    process = start(folder, "check", "--workers", "2", NAP="0.5")
+    """Two workers, one of which hangs; the blow falls after the second row is stored. As from a terminal, Ctrl-C hits the workers too.
+
+    The run ends at once, no worker outlives it, nothing stored runs again, nothing is lost.
+    """
+    process = start(folder, "check", "--workers", "2", NAP="0.3", HANG="2.0 2")
     wait_for(lambda: stored(folder) >= 2)
-    process.send_signal(blow)
+    os.kill(process.pid, blow) if blow is signal.SIGKILL else os.killpg(process.pid, blow)
     _, err = process.communicate(timeout=30)
     kept, before = stored(folder), len(folder.calls)
     if blow is signal.SIGINT:

@@ -133,6 +133,28 @@ def test_the_p_of_a_verdict_is_that_of_its_interval():
     assert judge(shifted(0.0251), "ordering").outcome is I  # 95 % two-sided is 2.5 % on one side
 
 
+@pytest.mark.parametrize(
+    "kind, mean, edges",
+    [
+        ("upper", 8.0, [11.0]),  # HOLDS rests on the top of the band alone
+        ("upper", 12.0, [11.0]),  # VIOLATED too
+        ("upper", 10.2, [9.0, 11.0]),  # ATTAINED on both
+        ("lower", 12.0, [9.0]),
+        ("lower", 8.0, [9.0]),
+        ("lower", 9.8, [9.0, 11.0]),
+        ("equality", 10.2, [9.0, 11.0]),
+        ("equality", 8.0, [9.0]),
+        ("equality", 12.0, [11.0]),
+    ],
+)
+def test_p_is_the_largest_over_the_edges_that_the_outcome_rests_on(kind, mean, edges):
+    from scipy import stats
+
+    verdict = judge(Fit("q", mean, 0.2, 9, mean, mean, ()), kind, limit=10.0, tau=0.1)
+    assert verdict.p == pytest.approx(max(stats.t.sf(abs(mean - edge) / 0.2, 9) for edge in edges), rel=1e-12)
+    assert verdict.outcome is not I
+
+
 def test_holm_by_hand():
     """Four claims at 2.5 %: 0.005 <= 0.025 / 4, 0.008 <= 0.025 / 3, 0.02 > 0.025 / 2, so it stops there: 0.024 stays open although
     0.024 <= 0.025 / 1. In the order given, not in the order of p."""

@@ -24,7 +24,7 @@ PANELS = {
 }
 LEAST, MOST = 0.02, 50.0  # ratios beyond these are drawn at the edge
 EDGE = 5.0  # margins or half widths; likewise
-ROWS = 24  # most settings drawn in one figure
+ROWS, DOTS = 24, 40  # most settings drawn in one figure, most seeds drawn as dots in one of them
 
 
 def overview(results: Sequence[Result]) -> bytes:
@@ -46,7 +46,7 @@ def claim_figure(result: Result) -> bytes:
     """One claim: a row per setting with a dot per seed, the estimate, its interval and the limit (band or margin).
 
     x is the measured quantity; where the limits of the settings differ, the quantity over its limit. At most 24
-    settings are drawn.
+    settings are drawn, and 40 seeds of each.
     """
     cases = [case for case in result.cases if case.verdict.fit is not None and not case.verdict.fit.diverged][:ROWS]
     figure = blank(6.2, 0.75 + 0.36 * max(len(cases), 1))
@@ -195,7 +195,7 @@ def _draw_case(ax, row: int, case: Case, unit: float, result: Result) -> None:
     if width:
         ax.fill_betweenx([row - 0.42, row + 0.42], limit - width, limit + width, color=INK, alpha=0.13, lw=0)
     ax.plot([limit, limit], [row - 0.42, row + 0.42], color=INK, lw=1.2, ls=(0, (4, 3)))
-    dots = np.array(per_seed(result, verdict)) / unit
+    dots = np.array(per_seed(result, verdict)[:DOTS]) / unit
     ax.plot(dots, np.full(len(dots), row - 0.18), ".", color=INK, alpha=0.45, ms=5, mec="none")
     ax.plot([fit.low / unit, fit.high / unit], [row + 0.12] * 2, color=colour, lw=2.6, solid_capstyle="butt")
     ax.plot(fit.value / unit, row + 0.12, MARKERS[verdict.outcome], color=colour, ms=7, mec="none")

@@ -21,7 +21,7 @@ def number(x: Any) -> str:
     if not math.isfinite(x):
         return "not finite"
     if float(x).is_integer() and abs(x) < 1e15:
-        return f"{int(x):,}".replace(",", " ").replace("-", "−")
+        return f"{int(x):{',' if abs(x) >= 10_000 else ''}}".replace(",", " ").replace("-", "−")
     return f"{x:.5g}".replace("-", "−")
 
 
@@ -44,7 +44,8 @@ def limit(verdict: Verdict) -> str:
     if verdict.kind == "parity":
         return f"± {number(verdict.margin)}"
     sign = {"upper": "≤ ", "lower": "≥ ", "equality": "= ", "ordering": "< "}[verdict.kind]
-    band = f" (resolution {number(100 * verdict.tau)} %)" if verdict.tau else ""
+    band = f" (resolution {number(100 * verdict.tau)} %)" if verdict.tau >= 1e-5 else ""
+    band = " (up to rounding)" if 0 < verdict.tau < 1e-5 else band
     return f"{sign}{number(verdict.limit)}{band}"
 
 

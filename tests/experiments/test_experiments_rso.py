@@ -256,6 +256,11 @@ def test_each_step_law_is_refuted_by_the_other_step(module, claim):
     assert verdict_of(claim["rso.iterations.effective-rank"], swapped, range(8)).outcome is Outcome.VIOLATED
 
 
+def test_the_worst_case_step_costs_m_over_r_at_a_small_size_and_other_seeds(module, claim):
+    setting = module["rso_effective_rank"].Setting(24, 12, "worst case", steps=400, columns=8)
+    assert verdict_of(claim["rso.iterations.m-over-r"], setting, range(40, 48)).outcome is Outcome.HOLDS
+
+
 def test_too_few_steps_are_no_verdict_in_favour(module, claim):
     short = module["rso_effective_rank"].Setting(32, 8, "moments", steps=5, fall=1e-4)
     assert verdict_of(claim["rso.iterations.effective-rank"], short, range(4)).outcome is Outcome.VIOLATED
@@ -306,6 +311,16 @@ def test_the_floor_of_the_random_basis_balances_noise_and_pull(module):
     assert file.floor(setting) == pytest.approx(noise / pull, rel=0.02)
     small = replace(setting, lr=1e-6)
     assert file.floor(small) == pytest.approx(small.lr * r * (n - r) ** 2 / (2 * (n - 1) * (n + 2)), rel=1e-5)
+
+
+def test_the_random_basis_settles_at_its_floor_and_a_wrong_step_elsewhere(module, claim, monkeypatch):
+    """96 seeds x 60 steps that forget each other in about 4: a standard error near 1 %, against a tau of 5 %."""
+    file, one = module["golore_counterexample"], claim["galore.counterexample.random-basis"]
+    setting = file.Setting("random-basis", 0.3, steps=120)
+    assert verdict_of(one, setting, range(300, 396)).outcome is Outcome.HOLDS
+    rule_of = file.rule_of
+    monkeypatch.setattr(file, "rule_of", lambda s: rule_of(replace(s, lr=1.5 * s.lr)))
+    assert verdict_of(one, setting, range(300, 396)).outcome is Outcome.VIOLATED
 
 
 def test_the_recorded_gradient_of_the_counterexample_is_the_true_one_plus_known_noise(module):

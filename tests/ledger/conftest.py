@@ -33,7 +33,7 @@ def log(setting, seed):
 def one(setting, seed):
     assert setting.sizes == (1, 2)
     log(setting, seed)
-    time.sleep(float(os.environ.get("NAP", "0")))
+    time.sleep(100 if os.environ.get("HANG") == f"{setting.x} {seed}" else float(os.environ.get("NAP", "0")))
     return {"y": setting.x + 0.001 * (seed % 3), "pid": os.getpid()}
 
 

@@ -189,6 +189,71 @@ def test_chunks_of_seeds_go_to_one_call(folder):
     assert orders == [(0, 1), (0, 1), (2,), (2,)]  # of both settings, the longer ones first
 
 
+def test_seconds_are_those_of_the_worker_shared_among_its_seeds(folder):
+    from concurrent.futures import Future
+
+    from sandbox.ledger.worker import Delivery
+
+    class Clock:
+        """Every call takes 6 s."""
+
+        def submit(self, fn, order):
+            future = Future()
+            future.set_result(Delivery(tuple({"y": 1.0} for _ in order.seeds), 6.0))
+            return future
+
+    folder.edit("(0, 1, 2)), measure=per_seed(one)", "(0, 1, 2), chunk=3), measure=per_seed(one)")
+    result = run(folder, ["toy.upper"], executor=Clock())["toy.upper"]
+    assert result.seconds == pytest.approx(12.0, rel=1e-12)  # two settings of three seeds
+    with Store(folder.path / "ledger.sqlite") as store:
+        assert {row.seconds for row in store.rows("toy", result.code).values()} == {2.0}
+
+
+STAGES = """
+@dataclass(frozen=True)
+class Rate:
+    method: str
+    lr: float = 0.0
+
+
+def loss(setting, seed):
+    with CALLS.open("a") as file:
+        file.write(f"{setting.method} {setting.lr} {seed}\\n")
+    best = {"ours": 0.8, "theirs": 0.2}[setting.method]
+    return {"loss": (setting.lr / best - 1) ** 2 + 0.01 * seed + (0.001 * seed if setting.method == "ours" else 0)}
+
+
+GRID = (0.1, 0.2, 0.4)
+PLAN = Tuned(Rate("ours"), Rate("theirs"), GRID, GRID, (0, 1), (7, 8, 9), key="loss")
+CLAIMS = (
+    claim(id="toy.tuned", kind="parity", margin=0.1, limit=None, plan=PLAN, measure=per_seed(loss),
+          estimate=PairedDifference("ours", "theirs"), subject="rates"),
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_plan_of_stages_goes_through_all_of_them_in_one_run(folder, workers):
+    """ours is best at 0.8: the grid extends by 0.8 and 1.6; then 3 fresh seeds of both, 2 x 3 + 2 x 2 + 2 x 3 rows and 6."""
+    folder.edit("CLAIMS = (", STAGES)
+    folder.edit("import Mean, Range", "import Mean, PairedDifference, Range")
+    folder.edit("from sandbox.verdict", "from sandbox.ledger.tuning import Tuned\nfrom sandbox.verdict")
+    with pool(workers) as executor:
+        result = run(folder, ["toy.tuned"], executor=executor, slots=4)["toy.tuned"]
+    assert result.outcome is Outcome.HOLDS and result.telling.setting.lr == 0.8
+    assert result.telling.verdict.fit.value == pytest.approx(0.008, rel=1e-9)  # 0.001 times the mean of 7, 8, 9
+    assert len(folder.calls) == len(set(folder.calls)) == 10 + 6 + 6
+    before = list(folder.calls)
+    assert run(folder, ["toy.tuned"])["toy.tuned"].outcome is Outcome.HOLDS and folder.calls == before
+
+
+def test_a_plan_of_stages_that_is_out_of_scope_runs_nothing(folder):
+    folder.edit("CLAIMS = (", STAGES.replace('subject="rates"', 'subject="rates", scope=lambda s: "not here"'))
+    folder.edit("import Mean, Range", "import Mean, PairedDifference, Range")
+    folder.edit("from sandbox.verdict", "from sandbox.ledger.tuning import Tuned\nfrom sandbox.verdict")
+    result = run(folder, ["toy.tuned"])["toy.tuned"]
+    assert result.outcome is Outcome.OUT_OF_SCOPE and folder.calls == []
+
+
 class TestHolm:
     """The family is the file: toy.upper and toy.shared have 2 cases each, toy.slow has 1, toy.count has no statistics: 5.
 

@@ -74,6 +74,15 @@ def test_a_truncated_file_is_named_and_kept(path, keep):
     assert path.read_bytes() == before
 
 
+def test_a_page_of_rubbish_in_the_middle_is_found_at_once(path):
+    filled(path, [replace(ROW, seed=i, values={"y": "x" * 500}) for i in range(200)])
+    whole = bytearray(path.read_bytes())
+    whole[5 * 4096 : 5 * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match="is truncated or is no SQLite file"):
+        Store(path)
+
+
 @pytest.mark.parametrize("content", [b"hello, this is a text file and no database at all" * 10, b"SQLite format 3\x00", b"\x00" * 5000])
 def test_something_else_is_named_and_kept(path, content):
     path.parent.mkdir()

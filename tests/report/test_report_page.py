@@ -235,6 +235,7 @@ def test_an_empty_list_of_claims_still_makes_a_page(root):
         (None, "–"),
         (5572190.0, "5 572 190"),
         (-3, "−3"),
+        (1000.0, "1000"),
         (0.000123456, "0.00012346"),
         (float("inf"), "not finite"),
         ("<b>", "&lt;b&gt;"),
@@ -252,6 +253,7 @@ def test_limits_are_said_in_the_words_of_their_kind():
     assert said("upper") == "≤ 2"
     assert said("lower") == "≥ 2"
     assert said("equality", tau=0.01) == "= 2 (resolution 1 %)"
+    assert said("equality", tau=1e-9) == "= 2 (up to rounding)"
     assert said("ordering") == "< 2"
     assert said("parity", margin=0.25) == "± 0.25"
 
