@@ -237,7 +237,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(folder, blow):
 
     The run ends at once, no worker outlives it, nothing stored runs again, nothing is lost.
     """
-    process = start(folder, "check", "--workers", "2", NAP="0.3", HANG="2.0 2")
+    process = start(folder, "check", "--workers", "2", NAP="0.3", HANG="1.0 0")
     wait_for(lambda: stored(folder) >= 2)
     os.kill(process.pid, blow) if blow is signal.SIGKILL else os.killpg(process.pid, blow)
     _, err = process.communicate(timeout=30)

@@ -9,6 +9,7 @@ Where a limit is 0 there is no ratio: a measurement that meets it lies at 1, ano
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,11 @@ def claim_figure(result: Result) -> bytes:
     for row, (case, unit) in enumerate(zip(cases, units, strict=True)):
         _draw_case(ax, row, case, unit, result)
     relative = any(unit != 1.0 for unit in units)
-    ax.set_xlabel(result.claim.quantity + (" / limit" if relative else ""), fontsize=9)
+    label = result.claim.quantity + (" / limit" if relative else "")
+    ax.set_xlabel("\n".join(wrap(label, 60)), fontsize=9)
     ax.set_yticks(range(len(cases)), labels([case.setting for case in cases]), fontsize=8)
-    ax.xaxis.get_major_locator().set_params(nbins=6)
+    low, high = ax.get_xlim()
+    ax.xaxis.get_major_locator().set_params(nbins=6 if high - low > 1e-3 * max(abs(low), abs(high)) else 2)
     ax.ticklabel_format(axis="x", useOffset=False)
     ax.set_ylim(len(cases) - 0.4, -0.6)
     style(ax)

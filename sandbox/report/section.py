@@ -17,6 +17,7 @@ def claim_section(result: Result, root: Path) -> str:
     claim = result.claim
     sentence = f" {escape(result.outcome.value)}." if result.outcome else " No verdict is recorded."
     error = f"<p class='alarm'>The claim's own code failed: {escape(result.error)}</p>" if result.error else ""
+    tier = "" if claim.tier == "quick" else f" --tier {claim.tier}"
     parts = [
         f"<h3>{escape(claim.id)}</h3>",
         f"<p>{escape(claim.statement)}</p>",
@@ -26,7 +27,7 @@ def claim_section(result: Result, root: Path) -> str:
         _figures(result),
         _cases(result),
         _samples(result),
-        f"<p class='soft'>Again: <code>sandbox check {escape(claim.id)} --fresh</code></p>",
+        f"<p class='soft'>Again: <code>sandbox check {escape(claim.id)}{tier} --fresh</code></p>",
     ]
     find = escape(f"{claim.id} {claim.statement} {claim.kind} {claim.tier} {_name(result)}".lower(), quote=True)
     return f"<section class='claim' id='{escape(claim.id)}' data-find=\"{find}\">\n{''.join(parts)}\n</section>"
@@ -101,7 +102,10 @@ def _figures(result: Result) -> str:
     if not any(case.verdict.fit is not None and not case.verdict.fit.diverged for case in result.cases):
         return ""
     name = result.claim.id
-    note = "Dots: one seed each, 40 at most. Bar: the interval. Dashed: the limit; grey: what counts as equal to it, or the margin."
+    note = (
+        "Dots: one seed each, 40 at most. Bar: the interval. Dashed: the limit; "
+        "grey: what counts as equal to it, or the margin."
+    )
     parts = [_figure(inline(claim_figure(result), name), note)]
     for key, svg in curves(result).items():
         parts.append(_figure(inline(svg, f"{name}: {key}"), f"{escape(key)}, a line per seed"))

@@ -82,7 +82,7 @@ def formula(expression: sympy.Basic) -> str:
         inner = f'<mrow><mo stretchy="true">{{</mo><mtable columnalign="left">{rows}</mtable></mrow>'
     else:
         inner = _named(mathml(expression, printer="presentation"))
-    return f'<math display="inline">{inner}</math>'
+    return f'<math displaystyle="true">{inner}</math>'
 
 
 def _case(value: sympy.Basic, condition: sympy.Basic) -> str:
@@ -93,4 +93,5 @@ def _case(value: sympy.Basic, condition: sympy.Basic) -> str:
 
 
 def _named(text: str) -> str:
+    text = text.replace("<mo>&InvisibleTimes;</mo>", '<mspace width="0.2em"/>')  # else `L eps` reads as one name
     return text.replace("<mo>></mo>", "<mo>&gt;</mo>").replace("<mo><</mo>", "<mo>&lt;</mo>")

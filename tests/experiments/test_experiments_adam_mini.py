@@ -248,6 +248,43 @@ def test_the_press_total_is_two_gigabytes_too_high(claim):
     assert rejudged(replace(claim["adam-mini.press.total"], limit=84.0)) is Outcome.HOLDS
 
 
+def test_the_first_release_cuts_heads_by_a_number_of_entries(module):
+    """width^2 / n_heads entries a block: 32 for 4096 x 4096 queries, 8 for the 1024 x 4096 keys of grouped queries."""
+    file = module["adam_mini_arithmetic"]
+    rules = file.rules_of(file.State("Llama-3-8B", "adam-mini 1.0"), file.LLAMA_3_8B)
+    blocks = {
+        name: rules[f"model.layers.0.self_attn.{name}.weight"].n_blocks for name in ("q_proj", "k_proj", "v_proj")
+    }
+    assert blocks == {"q_proj": 32, "k_proj": 8, "v_proj": 1}
+
+
+def test_what_is_kept_is_the_number_of_blocks_over_the_number_of_entries(module):
+    file = module["adam_mini_arithmetic"]
+    for cut, wanted in (("adamw", 1.0), ("adam-mini 1.1", None)):
+        a = file.TINYLLAMA_1_1B
+        share = wanted or sum(file.adam_mini_blocks(a).values()) / file.entries(file.llama_shapes(a))
+        values = file.state(file.State(a.name, cut), 0)
+        assert values["kept"] == pytest.approx(100 * share, rel=1e-9)
+        assert values["saved"] == pytest.approx(50 * (1 - share), rel=1e-9)
+
+
+CHEAP = (
+    "adam-mini.memory",
+    "adam-mini.memory.kept",
+    "adam-mini.memory.v1",
+    "adam-mini.memory.v1.others",
+    "adam-mini.press.state",
+    "adam-mini.press.total",
+    "adam-mini.press.throughput",
+    "adam-mini.press.time",
+)
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_what_needs_no_other_seeds_gives_its_own_verdict(claim, name):
+    assert rejudged(claim[name]) is claim[name].expected
+
+
 @pytest.mark.parametrize("name", ["adam-mini.press.throughput", "adam-mini.press.time"])
 def test_swapped_throughputs_are_noticed(claim, name):
     setting = claim[name].plan.settings[0]

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -102,6 +102,13 @@ def test_a_claim_figure_is_svg_with_the_quantity_and_follows_the_page(result):
 def test_limits_that_differ_are_divided_out_and_the_axis_says_so():
     assert "loss (nats) / limit" in texts(claim_figure(made(lrs=(0.1, 0.2), limits=[1.0, 2.0])))
     assert "loss (nats)" in texts(claim_figure(made(lrs=(0.1, 0.2), limits=[1.0, 1.0])))
+
+
+def test_a_long_quantity_is_wrapped_and_not_cut():
+    result = made()
+    long = " ".join(["sum of squared gradient norms over"] * 4)
+    lines = texts(claim_figure(replace(result, claim=replace(result.claim, quantity=long))))
+    assert long in " ".join(lines) and max(map(len, lines)) <= 60
 
 
 def test_figures_repeat_byte_for_byte():

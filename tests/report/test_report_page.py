@@ -177,11 +177,9 @@ def test_nothing_is_fetched(results, root):
 
 def test_the_bound_is_there_as_mathml_with_digest_and_proof(results, root, tmp_path):
     text = page(results, root)
-    maths = [
-        ElementTree.fromstring(x.replace("&InvisibleTimes;", "")) for x in re.findall(r"<math.*?</math>", text, re.S)
-    ]
+    maths = [ElementTree.fromstring(x) for x in re.findall(r"<math.*?</math>", text, re.S)]
     assert "".join(maths[0].itertext()) == "18m5r"  # the fraction 18 m / (5 r)
-    assert maths[0].find(".//mfrac") is not None
+    assert maths[0].find(".//mfrac") is not None and len(list(maths[0].iter("mspace"))) == 2  # 18 m, 5 r: a gap in each
     assert "".join(maths[1].itertext()) == "r≤m"
     assert BOUND.digest in text and "proofs/proof_b.py" in text and "not in this folder" in text
     (tmp_path / "proofs").mkdir()
