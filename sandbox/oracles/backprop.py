@@ -1,4 +1,9 @@
-"""The exact gradient of the batch, by reverse-mode differentiation."""
+"""The exact gradient of the batch, by reverse-mode differentiation.
+
+Leaves that require gradients (a single run) are differentiated on the tape that the loss has made, which is what
+`loss.backward()` does, bit for bit; anything else, such as a member of an ensemble under vmap, by `torch.func`. The two
+agree to rounding; the tape is about twice as fast on a tiny transformer.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,5 +20,9 @@ class Backprop:
         return None
 
     def __call__(self, problem: Problem, params: Params, batch: Any, draw: None) -> tuple[Tensor, Params]:
+        if all(w.requires_grad for w in params.values()):
+            loss = problem.loss(params, batch)
+            grads = torch.autograd.grad(loss, list(params.values()))
+            return loss.detach(), dict(zip(params, grads, strict=True))
         grads, loss = torch.func.grad_and_value(problem.loss)(params, batch)
         return loss.detach(), grads
