@@ -128,10 +128,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.superior-convergence.ill-conditioned",
-        statement=(
-            "AdaLomo converges faster than LOMO: the loss of axis-aligned quadratics with condition numbers 1e3 and "
-            "1e4."
-        ),
+        statement=("AdaLomo converges faster than LOMO: the loss of axis-aligned quadratics with condition numbers 1e3 and 1e4."),
         quantity="log10(last loss / first), AdaLomo - LOMO",
         plan=Grid(ILL, seeds=SEEDS, chunk=len(SEEDS)),
         measure=descents,
@@ -150,9 +147,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.superior-convergence.distance",
-        statement=(
-            "AdaLomo converges faster than LOMO: the distance to the minimiser of the same ill-conditioned quadratics."
-        ),
+        statement=("AdaLomo converges faster than LOMO: the distance to the minimiser of the same ill-conditioned quadratics."),
         quantity="log10(last distance / first), AdaLomo - LOMO",
         plan=Grid(ILL, seeds=SEEDS, chunk=len(SEEDS)),
         measure=descents,

@@ -116,9 +116,7 @@ QUICK = dict(tier="quick", cost_s=1, known="derived")
 CLAIMS = (
     Claim(
         id="adalomo.factored-error",
-        statement=(
-            "What factoring loses is the dependence of row and column: D(V || V1) = S x their mutual information."
-        ),
+        statement=("What factoring loses is the dependence of row and column: D(V || V1) = S x their mutual information."),
         source="derived; Adafactor (arXiv:1804.04235), section 3, for the factorisation",
         dossier="lomo T2",
         kind="equality",
@@ -169,10 +167,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.factored-denoises",
-        statement=(
-            "Where the truth has rank one, factoring divides the squared error of the second moment by n m / (n + m "
-            "- 1)."
-        ),
+        statement=("Where the truth has rank one, factoring divides the squared error of the second moment by n m / (n + m - 1)."),
         source="derived; first order in 1 / N",
         dossier="lomo T4",
         kind="equality",

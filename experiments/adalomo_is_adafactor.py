@@ -72,9 +72,7 @@ CLAIMS = (
         known="second-hand",
         dossier="lomo C9",
         quantity="|w - w of torch.optim.Adafactor| / |w| after 100 steps",
-        plan=Grid(
-            tuple(Pair("adalomo", "adafactor", 1.0, "float64", shape) for shape in ((12, 20), (30,))), seeds=(0, 1)
-        ),
+        plan=Grid(tuple(Pair("adalomo", "adafactor", 1.0, "float64", shape) for shape in ((12, 20), (30,))), seeds=(0, 1)),
         limit=1e-12,  # 100 float64 steps of rounding, 1e-16 each, and a margin of 100
         predicted=Outcome.HOLDS,
         **QUICK,

@@ -63,9 +63,7 @@ def share(method: Method, lr: float, points: int) -> float:
     gradient = torch.func.grad_and_value(lambda params: problem.loss(params, None))
     runs = Runs(starts, tuple(range(points**2)))
     steps = round(6 / lr)
-    made = ensemble(
-        lambda params, _: gradient(params)[::-1], rule_of(method, lr), runs, steps=steps, record_every=steps
-    )
+    made = ensemble(lambda params, _: gradient(params)[::-1], rule_of(method, lr), runs, steps=steps, record_every=steps)
     return float(reached_global(made.params["xy"]).double().mean())
 
 
@@ -84,10 +82,7 @@ SHARED = dict(
 CLAIMS = (
     Claim(
         id="adalomo.second-moment-basins",
-        statement=(
-            "The second moment matters more than momentum: SGD with variance reaches the global minimum from more "
-            "starts."
-        ),
+        statement=("The second moment matters more than momentum: SGD with variance reaches the global minimum from more starts."),
         kind="ordering",
         quantity="share of starts that reach the global minimum, momentum - variance",
         plan=Grid(tuple(Setting("running average", "variance", lr) for lr in (5e-3, 1e-2, 3e-2)), seeds=(0,)),
@@ -98,9 +93,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.second-moment-basins.heavy-ball",
-        statement=(
-            "The second moment matters more than momentum also where momentum is not damped, as torch.optim.SGD has it."
-        ),
+        statement=("The second moment matters more than momentum also where momentum is not damped, as torch.optim.SGD has it."),
         kind="ordering",
         quantity="share of starts that reach the global minimum, momentum - variance",
         plan=Grid(tuple(Setting("heavy ball", "variance", lr) for lr in (1e-2, 3e-2)), seeds=(0,)),
@@ -111,10 +104,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.second-moment-basins.adam",
-        statement=(
-            "On top of the second moment, momentum changes little: Adam reaches the global minimum from about as "
-            "many starts."
-        ),
+        statement=("On top of the second moment, momentum changes little: Adam reaches the global minimum from about as many starts."),
         kind="upper",
         quantity="distance of the shares of starts that reach the global minimum, Adam and SGD with variance",
         plan=Grid(tuple(Setting("adam", "variance", lr) for lr in (1e-2, 3e-2)), seeds=(0,)),

@@ -91,9 +91,7 @@ QUICK = dict(tier="quick", cost_s=1, known="derived")
 CLAIMS = (
     Claim(
         id="adalomo.step-bound",
-        statement=(
-            "Grouped normalisation keeps the RMS of every step at or below lr max(eps2, RMS(w)), for any gradients."
-        ),
+        statement=("Grouped normalisation keeps the RMS of every step at or below lr max(eps2, RMS(w)), for any gradients."),
         source="derived for the update of AdaLomo's reference code (arXiv:2310.10195)",
         dossier="lomo C13, T10",
         kind="upper",
@@ -109,10 +107,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.inverse-steps",
-        statement=(
-            "On a diagonal gradient the entry with the smallest gradient takes the largest step: steps go as 1 / "
-            "gradient."
-        ),
+        statement=("On a diagonal gradient the entry with the smallest gradient takes the largest step: steps go as 1 / gradient."),
         source="derived",
         dossier="lomo T7",
         kind="equality",
@@ -127,10 +122,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.inverse-steps.largest",
-        statement=(
-            "That step is sqrt(entries) / (smallest gradient x norm of the inverse gradients) times lr max(eps2, "
-            "RMS(w))."
-        ),
+        statement=("That step is sqrt(entries) / (smallest gradient x norm of the inverse gradients) times lr max(eps2, RMS(w))."),
         source="derived; one step from a zero state, where clipping acts",
         dossier="lomo T7",
         kind="equality",

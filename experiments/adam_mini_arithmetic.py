@@ -66,11 +66,7 @@ def rules_of(setting: State, architecture: Architecture) -> Rule | Mapping[str, 
     if setting.cut == "adam-mini 1.1":
         return {name: AdamMini(lr=1e-4, n_blocks=n) for name, n in adam_mini_blocks(architecture).items()}
     shapes, head = llama_shapes(architecture), architecture.width**2 // architecture.n_heads
-    by_head = {
-        name: shape[0] * shape[1] // head
-        for name, shape in shapes.items()
-        if name.split(".")[-2] in ("q_proj", "k_proj")
-    }
+    by_head = {name: shape[0] * shape[1] // head for name, shape in shapes.items() if name.split(".")[-2] in ("q_proj", "k_proj")}
     rest = {name: AdamMini(lr=1e-4, n_blocks=by_head.get(name, 1)) for name in shapes if name not in FULL_IN_V1}
     return rest | dict.fromkeys(FULL_IN_V1, AdamW(lr=1e-4))
 
@@ -125,9 +121,7 @@ PRESS = dict(
     tier="quick",
     cost_s=0.1,
 )
-MEMORY = dict(
-    dossier="adam-mini C30, 1.4", tier="quick", cost_s=0.3, measure=per_seed(state), subject="adam-mini.memory"
-)
+MEMORY = dict(dossier="adam-mini C30, 1.4", tier="quick", cost_s=0.3, measure=per_seed(state), subject="adam-mini.memory")
 CLAIMS = (
     Claim(
         id="adam-mini.memory",
@@ -171,9 +165,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.memory.v1.others",
-        statement=(
-            "The first releases of Adam-mini save 45 to 50 % of the optimizer state (Llama-3-8B, TinyLlama-1.1B)."
-        ),
+        statement=("The first releases of Adam-mini save 45 to 50 % of the optimizer state (Llama-3-8B, TinyLlama-1.1B)."),
         source=f"{PAPER}, abstract of the first versions",
         known="second-hand",
         kind="lower",
@@ -197,10 +189,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.press.total",
-        statement=(
-            "With weights and gradients (2 bytes a parameter each) AdamW needs a total of 86 GB for 7 billion "
-            "parameters."
-        ),
+        statement=("With weights and gradients (2 bytes a parameter each) AdamW needs a total of 86 GB for 7 billion parameters."),
         quantity="bytes a parameter x parameters, GB",
         plan=Grid((Sum(7e9, (4, 4, 2, 2)),), seeds=(0,)),
         measure=per_seed(added),

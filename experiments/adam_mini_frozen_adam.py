@@ -97,10 +97,7 @@ SHARE = dict(
 CLAIMS = (
     Claim(
         id="adam-mini.frozen-adam-size",
-        statement=(
-            "What Adam frozen at its first gradient makes of kappa grows with the size of a dense block, at least "
-            "in proportion."
-        ),
+        statement=("What Adam frozen at its first gradient makes of kappa grows with the size of a dense block, at least in proportion."),
         source="derived; dense blocks of small kappa, Gaussian start",
         dossier="adam-mini C2, T3",
         kind="lower",
@@ -114,9 +111,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.frozen-adam-constant",
-        statement=(
-            "The constant r of frozen Adam is at most 1000 with probability at least 2/3: blocks of 3, 10 and 30."
-        ),
+        statement=("The constant r of frozen Adam is at most 1000 with probability at least 2/3: blocks of 3, 10 and 30."),
         quantity="share of draws with kappa(D_Adam H) <= 1000 x 3",
         plan=Grid(sized(3, 10, 30), seeds=TEN),
         estimate=Mean("r at most 1000"),
@@ -135,8 +130,7 @@ CLAIMS = (
         found=Found(
             Outcome.HOLDS,
             "2026-11-22",
-            "The share is 0.74: 200 draws had put it at 0.67, two standard errors too low. It crosses 2/3 between "
-            "blocks of 100 and 300.",
+            "The share is 0.74: 200 draws had put it at 0.67, two standard errors too low. It crosses 2/3 between blocks of 100 and 300.",
         ),
         cost_s=8,
         **SHARE,
@@ -186,10 +180,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.frozen-mini.scaled-start",
-        statement=(
-            "Frozen Adam-mini brings kappa down to about that of one block (at most 10), wherever it starts: here 1 "
-            ": 10 : 100."
-        ),
+        statement=("Frozen Adam-mini brings kappa down to about that of one block (at most 10), wherever it starts: here 1 : 10 : 100."),
         source=f"{PAPER}, quadratic study; derived",
         dossier="adam-mini C4",
         kind="upper",

@@ -91,9 +91,7 @@ def values(setting: Setting, seed: int) -> dict[str, float]:
 
 
 SHARED = dict(
-    source=(
-        "Adam-mini (arXiv:2406.16793), Hessian figures of the partition principle; PhD summary of its author, fig. 3.4"
-    ),
+    source=("Adam-mini (arXiv:2406.16793), Hessian figures of the partition principle; PhD summary of its author, fig. 3.4"),
     known="second-hand",
     tier="quick",
     cost_s=25,
@@ -136,9 +134,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.v-row-blocks.null",
-        statement=(
-            "Row blocks of value, output projection and feed-forward hold more of the Hessian than random blocks."
-        ),
+        statement=("Row blocks of value, output projection and feed-forward hold more of the Hessian than random blocks."),
         dossier="adam-mini C19",
         kind="ordering",
         quantity="share inside random blocks - share inside row blocks, the largest of the four tensors",

@@ -168,10 +168,7 @@ ROTATION = dict(
 CLAIMS = (
     Claim(
         id="adam-mini.single-rate",
-        statement=(
-            "Gradient descent with the best single learning rate takes the factor (5000 - 1) / (5000 + 1) per step "
-            "at worst."
-        ),
+        statement=("Gradient descent with the best single learning rate takes the factor (5000 - 1) / (5000 + 1) per step at worst."),
         quantity=adam_mini.single_rate.quantity,
         plan=Grid((Rate("single"),), seeds=(0, 1, 2)),
         bound=adam_mini.single_rate,
@@ -180,10 +177,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.blockwise-rate",
-        statement=(
-            "With the best learning rate of each block the factor is (3 - 1) / (3 + 1) = 0.5, whatever separates "
-            "the blocks."
-        ),
+        statement=("With the best learning rate of each block the factor is (3 - 1) / (3 + 1) = 0.5, whatever separates the blocks."),
         quantity=adam_mini.blockwise_rate.quantity,
         plan=Grid((Rate("blockwise"),), seeds=(0, 1, 2)),
         bound=adam_mini.blockwise_rate,
@@ -192,10 +186,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.rotation-invariance",
-        statement=(
-            "Rotating the coordinates inside each block leaves Adam-mini's trajectory as it is, decay and momentum "
-            "included."
-        ),
+        statement=("Rotating the coordinates inside each block leaves Adam-mini's trajectory as it is, decay and momentum included."),
         source="derived",
         plan=Grid((Turn("adam-mini"),), seeds=(0, 1, 2)),
         predicted=Outcome.HOLDS,

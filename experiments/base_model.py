@@ -64,9 +64,7 @@ def train(problem: LanguageProblem, setting: Setting) -> tuple[Params, list[tupl
     500 steps).
     """
     params = {name: value.requires_grad_() for name, value in problem.start(setting.seed).items()}
-    optimizer = torch.optim.AdamW(
-        params.values(), lr=setting.lr, betas=setting.betas, weight_decay=setting.weight_decay
-    )
+    optimizer = torch.optim.AdamW(params.values(), lr=setting.lr, betas=setting.betas, weight_decay=setting.weight_decay)
     rows, recent = [], []
     for step in range(setting.steps):
         optimizer.param_groups[0]["lr"] = rate(setting, step)

@@ -88,9 +88,7 @@ def floor(setting: Setting) -> float:
 
 
 STALLED = tuple(
-    Setting(method, lr, steps=200, update_gap=gap)
-    for method, lr in (("galore-sgd", 0.05), ("galore-adam", 0.01))
-    for gap in (1, 20)
+    Setting(method, lr, steps=200, update_gap=gap) for method, lr in (("galore-sgd", 0.05), ("galore-adam", 0.01)) for gap in (1, 20)
 )
 
 CLAIMS = (
@@ -138,9 +136,7 @@ CLAIMS = (
         tier="quick",
         cost_s=5.0,
         quantity="mean squared gradient norm of f on the plateau",
-        plan=Grid(
-            (Setting("random-basis", 0.1, steps=600), Setting("random-basis", 0.2, steps=400)), tuple(range(64)), 64
-        ),
+        plan=Grid((Setting("random-basis", 0.1, steps=600), Setting("random-basis", 0.2, steps=400)), tuple(range(64)), 64),
         measure=wander,
         estimate=Mean("plateau"),
         predicted=Outcome.HOLDS,

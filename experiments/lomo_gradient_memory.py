@@ -30,9 +30,7 @@ from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.shells.fused import Fused
 from sandbox.verdict import Outcome
 
-SIZES = dict(
-    vocab=2048, width=64, layers=2, heads=4, context=4
-)  # the embedding has 8 times the entries of the next tensor
+SIZES = dict(vocab=2048, width=64, layers=2, heads=4, context=4)  # the embedding has 8 times the entries of the next tensor
 TOKENS = 2  # so few that logits and activations are 3 % of the embedding
 ACTIVATIONS = 0.1  # tau of the allocator's claims: gradients of activations and logits, 2 tokens against 64 features
 
@@ -90,10 +88,7 @@ ALLOCATED = dict(
 CLAIMS = (
     Claim(
         id="lomo.gradient-memory",
-        statement=(
-            "Gradients need no more memory than the largest tensor, because each is used and freed before the next "
-            "is stored."
-        ),
+        statement=("Gradients need no more memory than the largest tensor, because each is used and freed before the next is stored."),
         known="read",
         quantity="peak bytes of all `.grad` / bytes of the largest tensor",
         plan=Grid((Backward("gpt", False), Backward("llama", False)), seeds=(0, 1)),

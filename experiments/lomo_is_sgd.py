@@ -82,11 +82,7 @@ def measure(setting: Setting, seed: int) -> dict[str, float]:
     }
 
 
-SETTINGS = tuple(
-    Setting(model, reference, lr)
-    for model in MODELS
-    for reference, lr in (("torch.optim.SGD", 0.125), ("stepwise", 0.1))
-)
+SETTINGS = tuple(Setting(model, reference, lr) for model in MODELS for reference, lr in (("torch.optim.SGD", 0.125), ("stepwise", 0.1)))
 
 CLAIMS = (
     Claim(

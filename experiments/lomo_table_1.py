@@ -91,10 +91,7 @@ COUNT = dict(known="read", kind="equality", tier="quick", cost_s=0.1)
 CLAIMS = (
     Claim(
         id="lomo.table-1.columns",
-        statement=(
-            "LLaMA-7B: parameters 12.55, AdamW states 75.31, SGD states 25.10, LOMO's gradients 0.24 (printed GB "
-            "are GiB)."
-        ),
+        statement=("LLaMA-7B: parameters 12.55, AdamW states 75.31, SGD states 25.10, LOMO's gradients 0.24 (printed GB are GiB)."),
         source=TABLE_1,
         dossier="lomo 1.5",
         quantity="memory from the shapes, GiB to 0.01",
@@ -133,10 +130,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.memory-share",
-        statement=(
-            "LOMO brings memory down to 10.8 % of the standard approach (one GPU against the sum over eight with "
-            "ZeRO-3)."
-        ),
+        statement=("LOMO brings memory down to 10.8 % of the standard approach (one GPU against the sum over eight with ZeRO-3)."),
         source="LOMO (arXiv:2306.09782), abstract and Table 2",
         dossier="lomo 1.5",
         quantity="memory of LOMO / memory of AdamW, percent to 0.1",

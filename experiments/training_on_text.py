@@ -270,3 +270,21 @@ CLAIMS = (
         predicted=Outcome.HOLDS,
     ),
 )
+
+
+def recipe(setting: Setting) -> dict[str, object]:
+    """What a settings card needs to repeat the run of a setting."""
+    problem = problem_of(setting)
+    schedule = Schedule(setting.steps, warmup=setting.steps // 10, floor=0.1)
+    return {"problem": problem, "rules": rules_of(setting, problem), "steps": setting.steps, "schedule": schedule}
+
+
+CARDS = (  # (name, claims that must hold, recipe of the judged setting and of the values of a sample)
+    ("adam-mini", ("adam-mini.text-parity",), lambda setting, values: recipe(setting)),
+    ("adalomo", ("adalomo.text-parity",), lambda setting, values: recipe(setting)),
+    (
+        "adamw",
+        ("adam-mini.text-parity",),
+        lambda setting, values: recipe(replace(setting, method="adamw", lr=values["their_lr"])),
+    ),
+)

@@ -27,9 +27,7 @@ def positive_matrix(name: str, rows: int, cols: int) -> sympy.Matrix:
 def is_zero_in_logs(expr: sympy.Expr) -> bool:
     """Whether an expression linear in logarithms vanishes: logs are split into those of sums and entries, and named."""
     expr = sympy.expand_log(expr, force=True)
-    return is_zero(
-        expr.subs({log: sympy.Symbol(f"log{k}") for k, log in enumerate(sorted(expr.atoms(sympy.log), key=str))})
-    )
+    return is_zero(expr.subs({log: sympy.Symbol(f"log{k}") for k, log in enumerate(sorted(expr.atoms(sympy.log), key=str))}))
 
 
 def pythagoras(V: sympy.Matrix, W: sympy.Matrix, V1: sympy.Matrix) -> sympy.Expr:

@@ -115,9 +115,7 @@ class RatioOfMeans:
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             return _t_fit(np.full(len(a), math.inf), samples, quantity)
         if abs(b.mean()) < 1e-300:
-            raise ValueError(
-                f"a ratio of means needs a denominator that is not 0; the mean of {self.denominator!r} is {b.mean()}"
-            )
+            raise ValueError(f"a ratio of means needs a denominator that is not 0; the mean of {self.denominator!r} is {b.mean()}")
         ratio = a.mean() / b.mean()
         fit = _t_fit((a - ratio * b) / b.mean(), samples, quantity)
         with np.errstate(divide="ignore", invalid="ignore"):  # one seed's denominator may be 0; the mean is not
@@ -146,9 +144,7 @@ def column(samples: Sequence[Sample], key: str) -> np.ndarray:
 def _t_fit(x: np.ndarray, samples: Sequence[Sample], quantity: str) -> Fit:
     n = len(x)
     if n < 2:
-        raise ValueError(
-            f"an interval over seeds needs at least 2 of them, got {n} for {quantity!r}; use Range for a deterministic number"
-        )
+        raise ValueError(f"an interval over seeds needs at least 2 of them, got {n} for {quantity!r}; use Range for a deterministic number")
     if not np.isfinite(x).all():
         return Fit(quantity, math.inf, 0.0, n - 1, float(x.min()), float(x.max()), tuple(samples))
     se = float(x.std(ddof=1) / math.sqrt(n))
@@ -166,9 +162,7 @@ def contraction_factor(gap: Sequence[float], window: tuple[int, int]) -> float:
     first, last = window
     start, end = float(gap[first]), float(gap[last - 1])
     if not (start > 0 and end > 0):
-        raise ValueError(
-            f"a contraction factor needs positive gaps, got {start} at step {first} and {end} at step {last - 1}"
-        )
+        raise ValueError(f"a contraction factor needs positive gaps, got {start} at step {first} and {end} at step {last - 1}")
     return (end / start) ** (1 / (last - 1 - first))
 
 

@@ -117,9 +117,7 @@ def _fused(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: di
     from sandbox.shells.fused import Fused
 
     if not isinstance(oracle, Backprop):
-        raise ValueError(
-            f"the fused shell steps inside backward, so its oracle is Backprop, got {oracle}; use the stepwise shell"
-        )
+        raise ValueError(f"the fused shell steps inside backward, so its oracle is Backprop, got {oracle}; use the stepwise shell")
     seen: dict[str, float] = {}  # name -> norm of its gradient: the gradients themselves are freed during backward
     for name, p in leaves.items():  # registered first: it reads the gradient before the optimizer's hook frees it
         p.register_post_accumulate_grad_hook(lambda p, name=name: seen.update({name: _norm([p.grad])}))

@@ -64,9 +64,7 @@ def run_ensemble(
         watch=look if watch else None,
     )
     made = [_with(rules, {name: float(column[i]) for name, column in columns.items()}) for i in range(len(seeds))]
-    return tuple(
-        Trace(problem, oracle, made[i], "ensemble", seed, **_numbers(i, recorded, seen)) for i, seed in enumerate(seeds)
-    )
+    return tuple(Trace(problem, oracle, made[i], "ensemble", seed, **_numbers(i, recorded, seen)) for i, seed in enumerate(seeds))
 
 
 class _Inputs:
@@ -79,10 +77,7 @@ class _Inputs:
         self.problem, self.oracle, self.seeds, self.like = problem, oracle, seeds, like
 
     def __call__(self, k: int) -> tuple[Tensor, ...]:
-        trees = [
-            (self.problem.batch(seed, k), self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like))
-            for seed in self.seeds
-        ]
+        trees = [(self.problem.batch(seed, k), self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like)) for seed in self.seeds]
         leaves, self.tree = zip(*(tree_flatten(tree)[0] for tree in trees), strict=True), tree_flatten(trees[0])[1]
         self.leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in leaves]
         return tuple(leaf for leaf in self.leaves if isinstance(leaf, Tensor))

@@ -67,9 +67,7 @@ def judge(fit: Fit, kind: Kind, *, limit: float = 0.0, tau: float = 0.0, margin:
 
 def _judge_at_level(fit: Fit, kind: Kind, limit: float, tau: float, margin: float | None) -> Verdict:
     if fit.diverged:
-        return Verdict(
-            Outcome.VIOLATED, kind, fit, limit, tau, margin, reason="a run diverged inside the scope of the claim"
-        )
+        return Verdict(Outcome.VIOLATED, kind, fit, limit, tau, margin, reason="a run diverged inside the scope of the claim")
     outcome, edges = _decide(fit, kind, *_band(kind, limit, tau, margin))
     p = max((fit.p_beyond(edge) for edge in edges), default=0.0)
     more = _seeds_to_decide(fit, _band(kind, limit, tau, margin)) if outcome is Outcome.INCONCLUSIVE else None
@@ -107,9 +105,7 @@ def _decide(fit: Fit, kind: Kind, bottom: float, top: float) -> tuple[Outcome, t
     return Outcome.INCONCLUSIVE, ()
 
 
-def _one_sided(
-    beyond: bool, inside: bool, within: bool, edge: float, band: tuple[float, ...]
-) -> tuple[Outcome, tuple[float, ...]]:
+def _one_sided(beyond: bool, inside: bool, within: bool, edge: float, band: tuple[float, ...]) -> tuple[Outcome, tuple[float, ...]]:
     if beyond:
         return Outcome.VIOLATED, (edge,)
     if inside:
@@ -133,9 +129,7 @@ def holm(verdicts: Sequence[Verdict], family: int) -> tuple[Verdict, ...]:
     with that probability divided by (family - i); from the first that does not survive, the divisor stays. Verdicts
     without statistics are left alone. Raises ValueError if the family is smaller than what it holds.
     """
-    rows = [
-        i for i, v in enumerate(verdicts) if v.fit is not None and v.fit.df and v.outcome is not Outcome.INCONCLUSIVE
-    ]
+    rows = [i for i, v in enumerate(verdicts) if v.fit is not None and v.fit.df and v.outcome is not Outcome.INCONCLUSIVE]
     if family < len(rows):
         raise ValueError(f"a family of {family} cannot hold {len(rows)} statistical verdicts")
     corrected, divisor, stopped = list(verdicts), family, False

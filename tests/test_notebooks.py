@@ -25,9 +25,7 @@ def faults(notebook: dict) -> list[str]:
     for i, cell in enumerate(code):
         source = "".join(cell["source"])
         tree = ast.parse(source)
-        defined = [
-            node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        ]
+        defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
         found += [f"code cell {i} defines {node.name}: move it into a room and import it" for node in defined]
         if len(source.splitlines()) > 12:
             found.append(f"code cell {i} has {len(source.splitlines())} lines, at most 12")

@@ -153,9 +153,7 @@ CASES = {
 @pytest.mark.parametrize("problem, rules, oracle", CASES.values(), ids=CASES)
 def test_an_ensemble_makes_the_trajectories_of_single_runs(problem, rules, oracle):
     seeds, schedule = (4, 0, 9), Schedule(20, warmup=5, floor=0.0)
-    looks = {
-        "watch": lambda k, params: {"size": next(iter(params.values())).flatten(1).norm(dim=1)} if k % 6 == 0 else {}
-    }
+    looks = {"watch": lambda k, params: {"size": next(iter(params.values())).flatten(1).norm(dim=1)} if k % 6 == 0 else {}}
     traces = run_ensemble(problem, rules, steps=20, seeds=seeds, oracle=oracle, schedule=schedule, **looks)
     for seed, ours in zip(seeds, traces, strict=True):
         single = run(problem, rules, steps=20, seed=seed, oracle=oracle, schedule=schedule)
@@ -183,9 +181,7 @@ def test_an_ensemble_watches_the_weights_before_each_step_and_after_the_last():
     traces = run_ensemble(isotropic(2.0, 3), GradientDescent(0.1), steps=3, seeds=(0, 1), watch=size)
     for trace in traces:
         start = float(isotropic(2.0, 3).start(trace.seed)["W"].norm())
-        assert [trace.watched[k]["norm"] for k in range(4)] == pytest.approx(
-            [0.8**k * start for k in range(4)], rel=1e-12
-        )
+        assert [trace.watched[k]["norm"] for k in range(4)] == pytest.approx([0.8**k * start for k in range(4)], rel=1e-12)
 
 
 def test_one_diverging_run_does_not_disturb_the_others():

@@ -100,9 +100,7 @@ def chance_mass(H: np.ndarray, labels: np.ndarray | torch.Tensor) -> float:
 def measure(H: np.ndarray, labels: np.ndarray | torch.Tensor, *, name: str, partition: str) -> BlockMass:
     """Mass, chance and excess of one partition. The excess is nan where chance alone gives 1 (one block, or a diagonal H)."""
     mass, null = block_mass(H, labels), chance_mass(H, labels)
-    excess = (
-        (mass - null) / (1.0 - null) if 1.0 - null > 1e-12 else float("nan")
-    )  # 1e-12: rounding of two sums of squares
+    excess = (mass - null) / (1.0 - null) if 1.0 - null > 1e-12 else float("nan")  # 1e-12: rounding of two sums of squares
     return BlockMass(name, partition, mass, null, excess, len(groups(labels, len(H))))
 
 
@@ -119,9 +117,7 @@ def diagonal_ratio(H: np.ndarray) -> float:
     return float(np.abs(np.diag(H)).sum() / np.abs(H).sum())
 
 
-def probed_mass(
-    operator: LinearOperator, labels: np.ndarray | torch.Tensor, *, n_probes: int, seed: int = 0
-) -> ProbedMass:
+def probed_mass(operator: LinearOperator, labels: np.ndarray | torch.Tensor, *, n_probes: int, seed: int = 0) -> ProbedMass:
     """The mass from `n_probes` random signs per block: n_probes x n_blocks products with H, and no matrix.
 
     Raises ValueError for n_probes < 1.
@@ -143,7 +139,5 @@ def probed_mass(
 def _square(H: np.ndarray) -> float:
     total = float(np.square(H).sum())
     if total == 0.0:
-        raise ValueError(
-            f"the mass of a block is a share of |H|_F^2, which is 0 for this {H.shape} Hessian; nothing to share"
-        )
+        raise ValueError(f"the mass of a block is a share of |H|_F^2, which is 0 for this {H.shape} Hessian; nothing to share")
     return total

@@ -28,9 +28,7 @@ def condition(H: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
     scaled = H
     if d is not None:
         if not (np.asarray(d) > 0).all():
-            raise ValueError(
-                f"a preconditioner needs d > 0, got min d = {np.min(d):.3g}; a zero gradient entry makes it infinite"
-            )
+            raise ValueError(f"a preconditioner needs d > 0, got min d = {np.min(d):.3g}; a zero gradient entry makes it infinite")
         root = np.sqrt(d)
         scaled = root[..., :, None] * H * root[..., None, :]
     eigenvalues = np.linalg.eigvalsh(scaled)
@@ -74,6 +72,4 @@ def jacobi_scale(H: np.ndarray) -> np.ndarray:
 
 def _refuse_zeros(divisor: np.ndarray, method: str) -> None:
     if not (divisor > 0).all():
-        raise ValueError(
-            f"{method}'s scale divides by numbers that must be > 0, got {np.min(divisor):.3g}; draw another start"
-        )
+        raise ValueError(f"{method}'s scale divides by numbers that must be > 0, got {np.min(divisor):.3g}; draw another start")

@@ -28,9 +28,7 @@ class Extremes:
     largest: tuple[float, ...]
 
 
-def hessian_operator(
-    problem: Problem, params: Params, batch: Any, *, names: Sequence[str] | None = None
-) -> LinearOperator:
+def hessian_operator(problem: Problem, params: Params, batch: Any, *, names: Sequence[str] | None = None) -> LinearOperator:
     """H in the named tensors (None: all) as a symmetric float64 operator (n, n); entries are ordered as `layout_of` says."""
     layout = layout_of(params, names)
     times_hessian = products(gradient_at(problem, params, batch, layout), layout.flatten(params))
@@ -62,7 +60,6 @@ def extreme_eigenvalues(
         )
     start = normal((n,), generator(seed)).numpy()
     small, large = (
-        eigsh(operator, k, which=end, v0=start, return_eigenvectors=False, ncv=min(n, max(2 * k + 1, 40)))
-        for end in ("SA", "LA")
+        eigsh(operator, k, which=end, v0=start, return_eigenvectors=False, ncv=min(n, max(2 * k + 1, 40))) for end in ("SA", "LA")
     )
     return Extremes(tuple(map(float, np.sort(small))), tuple(map(float, np.sort(large))))

@@ -35,9 +35,7 @@ def canary(recipe: Recipe, seed: int = 0) -> CanaryPart:
 
 
 def first_losses(recipe: Recipe, seed: int) -> list[float]:
-    trace = run(
-        recipe.problem, recipe.rules, steps=CANARY_STEPS, seed=seed, shell=recipe.shell, schedule=recipe.schedule
-    )
+    trace = run(recipe.problem, recipe.rules, steps=CANARY_STEPS, seed=seed, shell=recipe.shell, schedule=recipe.schedule)
     return [float(loss) for loss in trace.loss]
 
 

@@ -62,9 +62,7 @@ def create(
         raise ValueError("a card needs at least one verdict behind it, got none")
     evidence, parts = [evidence_of(result) for result in results], parts_of(recipe)
     if recipe_of(parts) != replace(recipe, rules=rule_of_each(recipe)):
-        raise ValueError(
-            "a card must give back the recipe it was made from, and this one does not; check the tables of classes"
-        )
+        raise ValueError("a card must give back the recipe it was made from, and this one does not; check the tables of classes")
     seen, expected = (known.canary, known.forecast) if _same(known, parts) else (canary(recipe), forecast(recipe))
     data = {
         "schema": SCHEMA,
@@ -107,9 +105,7 @@ def specs(root: Path) -> tuple[CardSpec, ...]:
 
     Raises ValueError where two share a name.
     """
-    files = [
-        file for file in sorted((root / "experiments").glob("*.py")) if "CARDS" in file.read_text(encoding="utf-8")
-    ]
+    files = [file for file in sorted((root / "experiments").glob("*.py")) if "CARDS" in file.read_text(encoding="utf-8")]
     entries = [entry for file in files for entry in getattr(load(file), "CARDS", ())]
     found = [entry if isinstance(entry, CardSpec) else CardSpec(*entry) for entry in entries]
     names = [spec.name for spec in found]

@@ -17,9 +17,7 @@ def read(path: Path) -> tuple[Card, list[str]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(
-            f"the card {str(path)!r} does not exist; `sandbox check` writes cards to results/cards/"
-        ) from error
+        raise ValueError(f"the card {str(path)!r} does not exist; `sandbox check` writes cards to results/cards/") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{str(path)!r} is not a card: it is not JSON ({error})") from error
     if not isinstance(data, dict):

@@ -73,9 +73,7 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
     """
     data, model = card.data, as_record(card.model, MODELS)
     if model.context != data.context:
-        raise ValueError(
-            f"the card's data has context {data.context} but its model {model.context}; they must be equal"
-        )
+        raise ValueError(f"the card's data has context {data.context} but its model {model.context}; they must be equal")
     problem = LanguageProblem(
         model,
         text=located(data.text, folders),

@@ -54,6 +54,4 @@ def text_problems(card: Card, text: str) -> list[str]:
     if found == card.data.sha256:
         return []
     said = card.data.sha256
-    return [
-        f"the text {text!r} has sha256 {found[:16]}..., but the card was made with {said[:16]}...: it is another text"
-    ]
+    return [f"the text {text!r} has sha256 {found[:16]}..., but the card was made with {said[:16]}...: it is another text"]

@@ -116,17 +116,13 @@ def state_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element:
     return sum(state_of(rule, shapes[name], element) for name, rule in assign(shapes, rules).items())
 
 
-def stepwise_forecast(
-    shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()
-) -> Forecast:
+def stepwise_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Forecast:
     """Every gradient is there when the step begins. tied: names of tensors that embed the input and make the output too."""
     gradients = element * (entries(shapes) + 2 * entries(_chosen(shapes, tied)))
     return Forecast(element * entries(shapes), gradients, state_forecast(shapes, rules, element=element))
 
 
-def fused_forecast(
-    shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()
-) -> Forecast:
+def fused_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Forecast:
     """Every gradient is used and freed during backward, so the largest moment counts, not the sum."""
     three = _chosen(shapes, tied)
     gradients = element * max(math.prod(shape) * (3 if name in three else 1) for name, shape in shapes.items())
@@ -136,7 +132,5 @@ def fused_forecast(
 def _chosen(shapes: Shapes, tied: Collection[str]) -> Shapes:
     unknown = [name for name in tied if name not in shapes]
     if unknown:
-        raise ValueError(
-            f"tied tensors must be parameters, got {unknown}; the parameters begin with {list(shapes)[:5]}"
-        )
+        raise ValueError(f"tied tensors must be parameters, got {unknown}; the parameters begin with {list(shapes)[:5]}")
     return {name: shapes[name] for name in shapes if name in set(tied)}

@@ -39,9 +39,7 @@ def folder_of(base: str) -> Path:
     for folder in roots:
         if (folder / "card.json").is_file():
             return folder.resolve()
-    raise ValueError(
-        f"the base model {base!r} has no card.json: train it by `python experiments/base_model.py`, or name its folder"
-    )
+    raise ValueError(f"the base model {base!r} has no card.json: train it by `python experiments/base_model.py`, or name its folder")
 
 
 @lru_cache(maxsize=4)
@@ -54,17 +52,13 @@ def load(base: str = BASE) -> BaseModel:
     weights = checked(folder / "model.safetensors", card["weights_sha256"])
     checked(folder / "tokenizer.json", card["tokenizer"]["sha256"])
     config, loaded = LlamaConfig(**card["model"]), tensors(weights)  # safetensors returns names in no fixed order
-    return BaseModel(
-        card, config, Kept(str(folder / "tokenizer.json")), {name: loaded[name] for name in shapes_of(config)}
-    )
+    return BaseModel(card, config, Kept(str(folder / "tokenizer.json")), {name: loaded[name] for name in shapes_of(config)})
 
 
 def checked(path: Path, sha256: str) -> bytes:
     """The bytes of a file. Raises ValueError where it is missing or its hash is another."""
     if not path.is_file():
-        raise ValueError(
-            f"{path.name} is missing beside {path.parent / 'card.json'}: restore it, or train the base model anew"
-        )
+        raise ValueError(f"{path.name} is missing beside {path.parent / 'card.json'}: restore it, or train the base model anew")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:

@@ -71,8 +71,7 @@ def initial(config: Config, seed: int, dtype: torch.dtype = torch.float32) -> Pa
     """Fresh parameters, named as `named_parameters`, tied ones once."""
     found, shapes = roles_of(config), shapes_of(config)
     return {
-        name: draw(config, found[name], shapes[name], generator(seed, index, 0, WEIGHTS)).to(dtype)
-        for index, name in enumerate(shapes)
+        name: draw(config, found[name], shapes[name], generator(seed, index, 0, WEIGHTS)).to(dtype) for index, name in enumerate(shapes)
     }
 
 

@@ -110,9 +110,7 @@ class LanguageProblem:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.held_out_tokens < 1:
-            raise ValueError(
-                f"batch_size and held_out_tokens must be > 0, got {self.batch_size} and {self.held_out_tokens}"
-            )
+            raise ValueError(f"batch_size and held_out_tokens must be > 0, got {self.batch_size} and {self.held_out_tokens}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f'dtype must be "float32" or "float64", got {self.dtype!r}')
 
@@ -177,9 +175,7 @@ def mean_loss(problem: LanguageProblem, params: Params, windows: Tensor) -> floa
 def checked(text: str, tokenizer: Tokenizer, part: Part, vocab: int) -> Tensor:
     size = codec(text, tokenizer).size
     if size != vocab:
-        raise ValueError(
-            f"{tokenizer} on {text!r} has {size} tokens, but the model has vocab={vocab}: give the model vocab={size}"
-        )
+        raise ValueError(f"{tokenizer} on {text!r} has {size} tokens, but the model has vocab={vocab}: give the model vocab={size}")
     return token_ids(text, tokenizer, part)
 
 

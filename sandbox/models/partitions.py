@@ -48,9 +48,7 @@ class Blocks:
     dim: int = 0
 
 
-def adam_mini(
-    roles: Mapping[str, Role], shapes: Shapes, *, version: Literal["1.1", "1.0"] = "1.1"
-) -> dict[str, Blocks]:
+def adam_mini(roles: Mapping[str, Role], shapes: Shapes, *, version: Literal["1.1", "1.0"] = "1.1") -> dict[str, Blocks]:
     """Adam-mini's blocks of every tensor.
 
     Raises ValueError where roles and shapes name different tensors and where a number of heads is unknown or does not
@@ -81,8 +79,7 @@ def head_count(name: str, role: Role, rows: int) -> int:
     heads = role.n_kv_heads if role.kind == "key" else role.n_heads
     if not heads or rows % heads:
         raise ValueError(
-            f"{name!r} is a {role.kind} of {rows} rows, which {heads} heads do not cut into equal blocks: "
-            f"correct its role by roles="
+            f"{name!r} is a {role.kind} of {rows} rows, which {heads} heads do not cut into equal blocks: correct its role by roles="
         )
     return heads
 
@@ -179,9 +176,7 @@ def covered_once(name: str, sets: Sequence[Sequence[int]], shape: tuple[int, ...
         raise ValueError(f"block {empty[0]} of {name!r} is empty: leave it out, or give it entries")
     flat = torch.tensor([i for members in sets for i in members], dtype=torch.long)
     if outside := flat[(flat < 0) | (flat >= n)].tolist():
-        raise ValueError(
-            f"entry {outside[0]} of {name!r} does not exist: its {n} entries, shape {shape}, are 0 .. {n - 1}"
-        )
+        raise ValueError(f"entry {outside[0]} of {name!r} does not exist: its {n} entries, shape {shape}, are 0 .. {n - 1}")
     times = torch.bincount(flat, minlength=n)
     for wrong, what in ((times == 0, "no block"), (times > 1, "more than one block")):
         if wrong.any():

@@ -13,15 +13,12 @@ def check_positive(config: Any, *names: str) -> None:
 def check_divides(part: str, n: int, whole: str, m: int) -> None:
     """Raises ValueError unless n divides m."""
     if m % n:
-        raise ValueError(
-            f"{part} must divide {whole}, but {m} / {n} leaves {m % n}: choose {whole} as a multiple of {n}"
-        )
+        raise ValueError(f"{part} must divide {whole}, but {m} / {n} leaves {m % n}: choose {whole} as a multiple of {n}")
 
 
 def check_context(length: int, context: int) -> None:
     """Raises ValueError for a sequence longer than the model's context."""
     if length > context:
         raise ValueError(
-            f"a sequence of {length} tokens exceeds the context of {context}: "
-            f"cut it, or build the model with context={length}"
+            f"a sequence of {length} tokens exceeds the context of {context}: cut it, or build the model with context={length}"
         )

@@ -129,9 +129,7 @@ def read(path: Path) -> str:
         raise ValueError(f"the folder {str(path)!r} holds no *.txt file among its {len(list(path.iterdir()))} entries")
     content = "\n".join(decode(file) for file in files)
     if not content.strip():
-        raise ValueError(
-            f"the text {str(path)!r} is empty: {len(content)} characters in {len(files)} file(s), all blank"
-        )
+        raise ValueError(f"the text {str(path)!r} is empty: {len(content)} characters in {len(files)} file(s), all blank")
     return content
 
 

@@ -48,9 +48,7 @@ class CharacterCodec:
         ids = np.minimum(np.searchsorted(known, points), self.size - 1)
         if (wrong := known[ids] != points).any():
             at = int(wrong.argmax())
-            raise ValueError(
-                f"character {text[at]!r} at {at} is not among the {self.size} characters of the tokenizer's text"
-            )
+            raise ValueError(f"character {text[at]!r} at {at} is not among the {self.size} characters of the tokenizer's text")
         return ids
 
     def decode(self, ids: np.ndarray) -> str:
@@ -107,9 +105,7 @@ class BytePairs:
 
     def __post_init__(self) -> None:
         if self.vocab < 256:
-            raise ValueError(
-                f"byte pairs need vocab >= 256, one for each byte, got {self.vocab}; for fewer use Characters()"
-            )
+            raise ValueError(f"byte pairs need vocab >= 256, one for each byte, got {self.vocab}; for fewer use Characters()")
 
     def codec(self, corpus: Corpus) -> Codec:
         """Raises ValueError where the text is too small to yield so many tokens."""
@@ -134,9 +130,7 @@ class Kept:
     def codec(self, corpus: Corpus) -> Codec:
         """The same for every corpus. Raises ValueError where the file is missing."""
         if not Path(self.path).is_file():
-            raise ValueError(
-                f"the kept tokenizer {self.path!r} does not exist: it lies beside the weights of its model"
-            )
+            raise ValueError(f"the kept tokenizer {self.path!r} does not exist: it lies beside the weights of its model")
         return BytePairCodec(Path(self.path).read_text(encoding="utf-8"))
 
 

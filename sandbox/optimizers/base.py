@@ -56,9 +56,7 @@ def advance(rule: Rule, g: Tensor, state: State, w: Tensor, k: int, draw: Tensor
 
 def as_tensors(state: State) -> State:
     """The numbers of a state as 0-dim float64 tensors (float32 would lose 1 - 0.999^1 to 1.3e-5)."""
-    return tree_map(
-        lambda leaf: leaf if isinstance(leaf, Tensor) else torch.tensor(float(leaf), dtype=torch.float64), state
-    )
+    return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else torch.tensor(float(leaf), dtype=torch.float64), state)
 
 
 def with_fields(rule: Rule, **values: Any) -> Rule:
@@ -73,7 +71,5 @@ def with_fields(rule: Rule, **values: Any) -> Rule:
         elif hasattr(rule, "inner"):
             object.__setattr__(new, "inner", with_fields(new.inner, **{name: value}))
         else:
-            raise ValueError(
-                f"{type(rule).__name__} has no field {name!r}, so setting it to {value!r} would have no effect"
-            )
+            raise ValueError(f"{type(rule).__name__} has no field {name!r}, so setting it to {value!r} would have no effect")
     return new

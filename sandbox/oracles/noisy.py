@@ -37,9 +37,7 @@ class Noisy:
 
     def draw(self, rng: torch.Generator, params: Params) -> tuple[Any, Params]:
         """The draw of the inner oracle, then Z, named and shaped like params."""
-        return self.inner.draw(rng, params), {
-            name: standard(self.law, tuple(w.shape), rng) for name, w in params.items()
-        }
+        return self.inner.draw(rng, params), {name: standard(self.law, tuple(w.shape), rng) for name, w in params.items()}
 
     def __call__(self, problem: Problem, params: Params, batch: Any, draw: tuple[Any, Params]) -> tuple[Tensor, Params]:
         inner_draw, Z = draw

@@ -35,9 +35,7 @@ def solve(problem: Problem, params: Params, P: Tensor | Params, eta: float, *, b
     """
     if isinstance(P, Tensor):
         if len(params) != 1:
-            raise ValueError(
-                f"one tensor P needs a problem with one parameter, got {sorted(params)}; give a dict name -> P"
-            )
+            raise ValueError(f"one tensor P needs a problem with one parameter, got {sorted(params)}; give a dict name -> P")
         (name,) = params
         return solve(problem, params, {name: P}, eta, batch=batch)[name]
     _check(params, P, eta)

@@ -61,11 +61,7 @@ class MatrixQuadratic:
         of_h = facts_of(self.spectrum * self.columns)
         if of_h.f_star == -math.inf:
             return of_h
-        lowest = (
-            -0.5 * float((self.linear_mn * torch.linalg.solve(self.hessian_mm, self.linear_mn)).sum())
-            if self.linear
-            else 0.0
-        )
+        lowest = -0.5 * float((self.linear_mn * torch.linalg.solve(self.hessian_mm, self.linear_mn)).sum()) if self.linear else 0.0
         return Facts(L=of_h.L, mu=of_h.mu, f_star=lowest, spectrum=of_h.spectrum)
 
     def start(self, seed: int) -> Params:

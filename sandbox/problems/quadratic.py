@@ -61,9 +61,7 @@ class Quadratic:
 def check_spectrum(spectrum: tuple[float, ...]) -> None:
     """Raises ValueError for a spectrum that is empty, not finite, or zero everywhere."""
     if not spectrum or not all(map(math.isfinite, spectrum)) or not any(spectrum):
-        raise ValueError(
-            f"a spectrum must be finite numbers, not all 0, got {spectrum}; give at least one eigenvalue != 0"
-        )
+        raise ValueError(f"a spectrum must be finite numbers, not all 0, got {spectrum}; give at least one eigenvalue != 0")
 
 
 def facts_of(spectrum: tuple[float, ...]) -> Facts:

@@ -56,9 +56,7 @@ def three_groups(size: int) -> tuple[Spectrum, ...]:
     size.
     """
     if size < 3:
-        raise ValueError(
-            f"a block of three_groups needs size >= 3, so that it holds both ends of its group, got {size}"
-        )
+        raise ValueError(f"a block of three_groups needs size >= 3, so that it holds both ends of its group, got {size}")
     return tuple(tuple(sorted(islice(cycle(group), size))) for group in GROUPS)
 
 

@@ -43,9 +43,7 @@ def style(ax) -> None:
 def legend(figure, outcomes: set[Outcome]) -> None:
     from matplotlib.lines import Line2D
 
-    marks = [
-        Line2D([], [], color=COLOURS[o], marker=MARKERS[o], ls="", ms=6, label=o.name) for o in Outcome if o in outcomes
-    ]
+    marks = [Line2D([], [], color=COLOURS[o], marker=MARKERS[o], ls="", ms=6, label=o.name) for o in Outcome if o in outcomes]
     where = {"loc": "outside upper left", "ncols": len(marks)}
     figure.legend(handles=marks, **where, fontsize=8, frameon=False, handletextpad=0.2)
 
@@ -63,9 +61,7 @@ def svg(figure, name: str) -> bytes:
             spine.set_edgecolor(INK)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
-        FigureCanvasSVG(figure).print_svg(
-            buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     text = re.sub(r'<g id="[^"]*"', "<g", text).replace(INK, "currentColor")
     return text.strip().encode()

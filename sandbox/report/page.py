@@ -132,10 +132,7 @@ def expectation(result: Result) -> str:
 def _picture(results: Sequence[Result]) -> str:
     if not any(result.cases for result in results):
         return ""
-    note = (
-        "Intervals over limits; 95 %, for parity 90 %. Thin lines: the other settings of a claim. "
-        "Dashed: the limit or the margin."
-    )
+    note = "Intervals over limits; 95 %, for parity 90 %. Thin lines: the other settings of a claim. Dashed: the limit or the margin."
     svg = inline(overview(results), "all claims")
     return f"<figure class='overview'><div class='wide'>{svg}</div><figcaption>{note}</figcaption></figure>"
 

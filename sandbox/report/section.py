@@ -102,10 +102,7 @@ def _figures(result: Result) -> str:
     if not any(case.verdict.fit is not None and not case.verdict.fit.diverged for case in result.cases):
         return ""
     name = result.claim.id
-    note = (
-        "Dots: one seed each, 40 at most. Bar: the interval. Dashed: the limit; "
-        "grey: what counts as equal to it, or the margin."
-    )
+    note = "Dots: one seed each, 40 at most. Bar: the interval. Dashed: the limit; grey: what counts as equal to it, or the margin."
     parts = [_figure(inline(claim_figure(result), name), note)]
     for key, svg in curves(result).items():
         parts.append(_figure(inline(svg, f"{name}: {key}"), f"{escape(key)}, a line per seed"))

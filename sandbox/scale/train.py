@@ -83,8 +83,7 @@ def usable(path: Path, device: Device) -> tuple[Card, Recipe]:
         raise ValueError(f"the device must be 'cpu' or 'cuda', got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"device 'cuda' needs a CUDA device and a CUDA build of torch, and torch {torch.__version__} sees none; "
-            "use device 'cpu'"
+            f"device 'cuda' needs a CUDA device and a CUDA build of torch, and torch {torch.__version__} sees none; use device 'cpu'"
         )
     card, problems = read(path)
     problems += weak(card)

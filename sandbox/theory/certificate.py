@@ -16,9 +16,7 @@ def refuse_floats(expr: sympy.Basic) -> None:
     """Raises ValueError where `expr` holds a floating-point number."""
     floats = expr.atoms(sympy.Float)
     if floats:
-        raise ValueError(
-            f"a proof needs exact numbers, got the floats {sorted(floats)} in {expr}; write Rational(p, q)"
-        )
+        raise ValueError(f"a proof needs exact numbers, got the floats {sorted(floats)} in {expr}; write Rational(p, q)")
 
 
 def is_zero(expr: sympy.Expr) -> bool:

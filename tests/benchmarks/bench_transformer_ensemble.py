@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_transformer_ensemble.py
 
-Both sides make the same AdamW steps on one thread. The limit is 6 x parameters x tokens operations a step over the rate of a 256 x 256 matrix
-product, measured in the same rounds; Python's overhead, not arithmetic, is what stacking saves.
+Both sides make the same AdamW steps on one thread. The limit is 6 x parameters x tokens operations a step over the rate of a
+256 x 256 matrix product, measured in the same rounds; Python's overhead, not arithmetic, is what stacking saves.
 """
 
 import time

@@ -149,7 +149,5 @@ def test_constants_built_on_first_use_stay_usable():
 
 
 def test_a_matrix_that_is_too_large_is_refused_with_its_bytes():
-    with pytest.raises(
-        ValueError, match=r"at most 9 parameters, got 10 in 2 tensors: .* 800 bytes and 10 products; .*hessian_operator"
-    ):
+    with pytest.raises(ValueError, match=r"at most 9 parameters, got 10 in 2 tensors: .* 800 bytes and 10 products; .*hessian_operator"):
         dense_hessian(TwoTensorQuadratic(), TwoTensorQuadratic().start(0), None, max_parameters=9)

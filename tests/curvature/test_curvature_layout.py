@@ -34,9 +34,7 @@ def test_a_choice_keeps_the_order_of_the_parameters_and_labels_count_tensors():
 
 @pytest.mark.parametrize("names", [("a", "z"), (), ("a", "a")], ids=["unknown", "none", "twice"])
 def test_names_that_make_no_layout_are_refused(names):
-    with pytest.raises(
-        ValueError, match=r"distinct parameters, at least one of them; got .*the parameters are \['a', 'b', 'c'\]"
-    ):
+    with pytest.raises(ValueError, match=r"distinct parameters, at least one of them; got .*the parameters are \['a', 'b', 'c'\]"):
         layout_of(PARAMS, names)
 
 

@@ -81,9 +81,7 @@ def test_jacobi_solves_a_diagonal_hessian_and_gives_a_unit_diagonal(draws):
     H, _ = draws
     d = jacobi_scale(H)
     np.testing.assert_allclose(d * np.diagonal(H, axis1=1, axis2=2), 1.0, rtol=1e-15)
-    assert condition(np.diag([1.0, 10.0, 1e4]), jacobi_scale(np.diag([1.0, 10.0, 1e4]))) == pytest.approx(
-        1.0, rel=1e-12
-    )
+    assert condition(np.diag([1.0, 10.0, 1e4]), jacobi_scale(np.diag([1.0, 10.0, 1e4]))) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_labels_need_not_be_in_order():

@@ -66,9 +66,7 @@ def test_operator_of_named_tensors_is_the_block():
     problem = Net()
     params, batch = problem.start(0), problem.batch(0, 0)
     block = dense_hessian(problem, params, batch).block("V")
-    np.testing.assert_allclose(
-        hessian_operator(problem, params, batch, names=("V",)) @ np.eye(20), block, rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(hessian_operator(problem, params, batch, names=("V",)) @ np.eye(20), block, rtol=0, atol=1e-12)
 
 
 def test_extremes_of_a_known_spectrum():

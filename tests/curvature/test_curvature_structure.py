@@ -56,9 +56,7 @@ def cuts(model) -> dict[str, Partition]:
 def test_rows_of_a_linear_regression_hold_everything():
     problem, X = LinearRegression(), normal((9, 4), generator(1))
     rows, columns = torch.arange(3).view(3, 1).expand(3, 4), torch.arange(4).expand(3, 4)
-    by_row, by_column = report(
-        problem, problem.start(0), X, {"rows": Partition({"W": rows}), "columns": Partition({"W": columns})}
-    )
+    by_row, by_column = report(problem, problem.start(0), X, {"rows": Partition({"W": rows}), "columns": Partition({"W": columns})})
     S = (X.T @ X / 9).numpy()
     assert (by_row.partition, by_row.name, by_row.n_blocks) == ("rows", "W", 3)
     assert by_row.mass == pytest.approx(1.0, abs=1e-13)  # one rounding per sum
@@ -135,7 +133,5 @@ def test_refusals():
         heat_map(picture(), size=0)
     with pytest.raises(ValueError, match="got size 4 and pool 'sum'"):
         heat_map(picture(), size=4, pool="sum")
-    with pytest.raises(
-        ValueError, match="'short' must cut every tensor of the Hessian, but has no 'a'; it cuts \\['b'\\]"
-    ):
+    with pytest.raises(ValueError, match="'short' must cut every tensor of the Hessian, but has no 'a'; it cuts \\['b'\\]"):
         within(picture(), {"short": Partition({"b": torch.zeros(6, dtype=torch.long)})})

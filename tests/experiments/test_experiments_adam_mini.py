@@ -252,9 +252,7 @@ def test_the_first_release_cuts_heads_by_a_number_of_entries(module):
     """width^2 / n_heads entries a block: 32 for 4096 x 4096 queries, 8 for the 1024 x 4096 keys of grouped queries."""
     file = module["adam_mini_arithmetic"]
     rules = file.rules_of(file.State("Llama-3-8B", "adam-mini 1.0"), file.LLAMA_3_8B)
-    blocks = {
-        name: rules[f"model.layers.0.self_attn.{name}.weight"].n_blocks for name in ("q_proj", "k_proj", "v_proj")
-    }
+    blocks = {name: rules[f"model.layers.0.self_attn.{name}.weight"].n_blocks for name in ("q_proj", "k_proj", "v_proj")}
     assert blocks == {"q_proj": 32, "k_proj": 8, "v_proj": 1}
 
 

@@ -284,9 +284,7 @@ def test_another_rule_is_not_adafactor(claim, module, monkeypatch, fault):
 def test_adam_with_a_large_eps_feels_the_scale(claim, module, monkeypatch):
     from sandbox.shells.stepwise import Stepwise
 
-    monkeypatch.setitem(
-        module["adalomo_is_adafactor"].OPTIMIZERS, "adalomo", lambda w, lr: Stepwise([("w", w)], Adam(lr, eps=1e-3))
-    )
+    monkeypatch.setitem(module["adalomo_is_adafactor"].OPTIMIZERS, "adalomo", lambda w, lr: Stepwise([("w", w)], Adam(lr, eps=1e-3)))
     assert rejudged(claim["adalomo.scale-invariance"], seeds=(0,)) is Outcome.VIOLATED
 
 

@@ -75,9 +75,7 @@ def result(outcome=Outcome.HOLDS, id_="adam.parity"):
     middle = {Outcome.HOLDS: 0.0, Outcome.VIOLATED: 0.5, Outcome.INCONCLUSIVE: 0.02}.get(outcome)
     if middle is None:
         return Result(claim, (Case(Setting(), out_of_scope("parity", "no text")),), "recorded")
-    samples = [
-        Sample(s, {"ours": 2 + middle + d, "theirs": 2.0, "their_lr": 0.3}) for s, d in enumerate((-0.001, 0, 0.001))
-    ]
+    samples = [Sample(s, {"ours": 2 + middle + d, "theirs": 2.0, "their_lr": 0.3}) for s, d in enumerate((-0.001, 0, 0.001))]
     verdict = judge(claim.estimate(samples, claim.quantity), "parity", margin=0.02)
     assert verdict.outcome is outcome
     return Result(claim, (Case(Setting(), verdict),), "recorded", "2026-11-20", "c0de", 10.0)
@@ -120,9 +118,7 @@ def test_another_family_tokenizer_and_frame_come_back_too(text):
             tokenizer=Characters(),
         )
     )
-    rules = {
-        n: GaLore(Adam(0.1), rank=2) if r.kind in ("query", "ffn_in") else Adam(0.1) for n, r in problem.roles.items()
-    }
+    rules = {n: GaLore(Adam(0.1), rank=2) if r.kind in ("query", "ffn_in") else Adam(0.1) for n, r in problem.roles.items()}
     made = Recipe(problem, rules, steps=3, shell="fused")
     assert recipe_of(parts_of(made)) == made
 
@@ -203,9 +199,7 @@ def test_the_ten_losses_are_those_of_torchs_adamw(recipe):
         loss.backward()
         optimizer.step()
         expected.append(loss.item())
-    assert first_losses(recipe, 0) == pytest.approx(
-        expected, rel=1e-6
-    )  # float32 has 6e-8 per operation; ten steps apart
+    assert first_losses(recipe, 0) == pytest.approx(expected, rel=1e-6)  # float32 has 6e-8 per operation; ten steps apart
 
 
 def test_ten_losses_repeat_and_depend_on_the_seed(recipe):

@@ -54,11 +54,7 @@ def test_a_frame_on_some_tensors_comes_back(elsewhere):
     part = optimizer_part(rules, "stepwise")
     assert rules_of(through_json(part), tuple(rules)) == rules
     assert part.rule["type"] == "Adam" and "inner" not in part.rule
-    assert (
-        part.frame["type"] == "WeightDecay"
-        and part.frame["inner"]["type"] == "GaLore"
-        and "inner" not in part.frame["inner"]
-    )
+    assert part.frame["type"] == "WeightDecay" and part.frame["inner"]["type"] == "GaLore" and "inner" not in part.frame["inner"]
     assert (part.elsewhere is None) == (elsewhere == Adam(0.1))
     assert [name for name, tensor in part.partition.items() if tensor.framed] == ["query", "key"]
 

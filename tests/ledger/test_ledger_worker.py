@@ -78,7 +78,8 @@ def test_numpy_float64_is_a_float_and_comes_back_plain(folder):
 def test_a_worker_starts_with_one_thread_and_nothing_heavy(root):
     code = (
         "import sys, os; import sandbox.ledger.worker as w; assert not {'numpy', 'torch', 'sympy'} & set(sys.modules); "
-        "w._follow_parent = lambda: None; w.prepare(); import torch; assert torch.get_num_threads() == 1"
+        "w._follow_parent = lambda: None; w.prepare(); import signal, torch; "
+        "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN; assert torch.get_num_threads() == 1"
     )
     env = {"OMP_NUM_THREADS": "2", "PATH": "/usr/bin:/bin"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env=env)

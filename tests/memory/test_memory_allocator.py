@@ -84,9 +84,7 @@ def test_what_was_there_before_is_neither_counted_nor_deducted():
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
-@pytest.mark.parametrize(
-    ("forecast", "hook"), [(stepwise_forecast, None), (fused_forecast, freeing)], ids=["kept", "freed"]
-)
+@pytest.mark.parametrize(("forecast", "hook"), [(stepwise_forecast, None), (fused_forecast, freeing)], ids=["kept", "freed"])
 def test_gradients_of_backward_are_as_forecast(tied, forecast, hook):
     """sum b, max b, sum b + 2 E, 3 E; the slack of 0.04 E is for activation gradients (logits: 2 tokens x 4000 x 4 bytes = 0.03 E)."""
     peak, model = backward_peak(tied, hook)

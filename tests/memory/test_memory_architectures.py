@@ -26,9 +26,7 @@ each_model = pytest.mark.parametrize("architecture", PUBLISHED, ids=lambda a: a.
 
 
 def config(a: Architecture) -> LlamaConfig:
-    return LlamaConfig(
-        vocab=a.vocab, width=a.width, layers=a.n_layers, heads=a.n_heads, kv_heads=a.n_kv_heads, ffn=a.ffn
-    )
+    return LlamaConfig(vocab=a.vocab, width=a.width, layers=a.n_layers, heads=a.n_heads, kv_heads=a.n_kv_heads, ffn=a.ffn)
 
 
 @each_model

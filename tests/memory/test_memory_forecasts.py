@@ -50,17 +50,13 @@ CASES += [(AdaLomo(lr=0.1), (2, 3, 5))]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
-@pytest.mark.parametrize(
-    ("rule", "shape"), CASES, ids=lambda x: x if isinstance(x, str) else getattr(type(x), "__name__", "")
-)
+@pytest.mark.parametrize(("rule", "shape"), CASES, ids=lambda x: x if isinstance(x, str) else getattr(type(x), "__name__", ""))
 def test_formula_is_the_meter_of_a_fresh_state(rule, shape, dtype):
     w = torch.zeros(shape, dtype=dtype)
     assert state_of(rule, shape, w.element_size()) == state_bytes(rule.init(w))
 
 
-@pytest.mark.parametrize(
-    "rule", [rule for rule in ANY_SHAPE if not isinstance(rule, AdamMini)], ids=lambda r: type(r).__name__
-)
+@pytest.mark.parametrize("rule", [rule for rule in ANY_SHAPE if not isinstance(rule, AdamMini)], ids=lambda r: type(r).__name__)
 def test_formula_is_the_meter_of_a_shell_after_two_steps(rule):
     """A tiny transformer; a state that grew or kept a larger storage alive after a step would show here."""
     config = GPTConfig(vocab=7, width=8, layers=1, heads=2, context=4)
@@ -132,13 +128,9 @@ class Stranger:
 
 def test_refusals():
     shapes = {"a": (2, 3)}
-    with pytest.raises(
-        ValueError, match=r"Stranger has none for shape \(2, 3\) at 4 bytes; register one with state_of.register"
-    ):
+    with pytest.raises(ValueError, match=r"Stranger has none for shape \(2, 3\) at 4 bytes; register one with state_of.register"):
         state_forecast(shapes, Stranger())
-    with pytest.raises(
-        ValueError, match=r"tied tensors must be parameters, got \['b'\]; the parameters begin with \['a'\]"
-    ):
+    with pytest.raises(ValueError, match=r"tied tensors must be parameters, got \['b'\]; the parameters begin with \['a'\]"):
         fused_forecast(shapes, Adam(lr=0.1), tied=("b",))
     with pytest.raises(ValueError, match="1 without a rule"):
         state_forecast(shapes, {})

@@ -16,9 +16,7 @@ from sandbox.models.text import corpus
 @pytest.fixture(scope="module")
 def problem():
     base = load()
-    return LanguageProblem(
-        base.config, tokenizer=base.tokenizer, held_out_tokens=base.card["held_out"]["windows"] * 128
-    )
+    return LanguageProblem(base.config, tokenizer=base.tokenizer, held_out_tokens=base.card["held_out"]["windows"] * 128)
 
 
 @pytest.fixture
@@ -71,9 +69,7 @@ def test_refuses_changed_weights(copy):
     raw = bytearray(weights.read_bytes())
     raw[-1] ^= 1
     weights.write_bytes(raw)
-    with pytest.raises(
-        ValueError, match=rf"model.safetensors \({len(raw)} bytes\) has sha256 .* its card says .* was changed or cut"
-    ):
+    with pytest.raises(ValueError, match=rf"model.safetensors \({len(raw)} bytes\) has sha256 .* its card says .* was changed or cut"):
         load(str(copy))
 
 

@@ -143,9 +143,7 @@ def test_the_book_can_be_learned():
 
 
 def test_refuses_books_that_cannot_be_classes():
-    with pytest.raises(
-        ValueError, match=r"book 40 is not in the fine-tuning part: .* read 1 to 40; choose from 41 to 66"
-    ):
+    with pytest.raises(ValueError, match=r"book 40 is not in the fine-tuning part: .* read 1 to 40; choose from 41 to 66"):
         ClassificationProblem(books=(40, 41))
     with pytest.raises(ValueError, match=r"at least two different numbers, got \(41, 41\)"):
         ClassificationProblem(books=(41, 41))

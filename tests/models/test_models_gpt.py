@@ -68,9 +68,7 @@ def test_hidden_width_is_four_times_the_width_unless_given():
 
 
 def test_refuses_sizes_that_do_not_fit():
-    with pytest.raises(
-        ValueError, match=r"heads must divide width, but 10 / 4 leaves 2: choose width as a multiple of 4"
-    ):
+    with pytest.raises(ValueError, match=r"heads must divide width, but 10 / 4 leaves 2: choose width as a multiple of 4"):
         GPTConfig(vocab=5, width=10, heads=4)
     with pytest.raises(ValueError, match="GPTConfig needs vocab > 0, got vocab=0"):
         GPTConfig(vocab=0)

@@ -149,18 +149,14 @@ def test_llama_on_the_packaged_text():
 
 def test_refuses_a_vocabulary_that_is_not_the_tokenizers(small):
     wrong = replace(small, model=replace(small.model, vocab=99))
-    with pytest.raises(
-        ValueError, match=rf"has {small.model.vocab} tokens, but the model has vocab=99: give the model vocab="
-    ):
+    with pytest.raises(ValueError, match=rf"has {small.model.vocab} tokens, but the model has vocab=99: give the model vocab="):
         wrong.batch(0, 0)
 
 
 def test_refuses_a_text_too_short_for_the_context(tmp_path):
     (tmp_path / "short.txt").write_text("ab" * 500)
     problem = LanguageProblem(GPTConfig(vocab=2, context=16), text=str(tmp_path / "short.txt"), tokenizer=Characters())
-    with pytest.raises(
-        ValueError, match=r"part 'pretrain' of '.*' has 800 tokens, but context 16 needs 1360: .* at most 9"
-    ):
+    with pytest.raises(ValueError, match=r"part 'pretrain' of '.*' has 800 tokens, but context 16 needs 1360: .* at most 9"):
         problem.batch(0, 0)
 
 

@@ -41,9 +41,7 @@ def test_products_depend_on_the_distance_in_time_only():
 
 def test_the_angle_of_every_pair():
     """t base^(-2 i / C), by hand for C = 4, base = 100: 1 and 1/10 per step."""
-    torch.testing.assert_close(
-        angles(torch.tensor([0, 3]), 4, 100.0), torch.tensor([[0, 0], [3, 0.3]], dtype=torch.float64)
-    )
+    torch.testing.assert_close(angles(torch.tensor([0, 3]), 4, 100.0), torch.tensor([[0, 0], [3, 0.3]], dtype=torch.float64))
 
 
 def test_norm_is_its_formula():

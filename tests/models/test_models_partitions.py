@@ -102,9 +102,7 @@ def test_every_entry_lies_in_exactly_one_block(config):
 
 
 def test_flat_numbers_run_on_across_tensors():
-    cut = from_blocks(
-        {"a": Blocks("row", 2), "b": Blocks("whole", 1), "c": Blocks("entry", 2)}, {"a": (2, 2), "b": (3,), "c": (2,)}
-    )
+    cut = from_blocks({"a": Blocks("row", 2), "b": Blocks("whole", 1), "c": Blocks("entry", 2)}, {"a": (2, 2), "b": (3,), "c": (2,)})
     assert cut.flat().tolist() == [0, 0, 1, 1, 2, 2, 2, 3, 4]
 
 

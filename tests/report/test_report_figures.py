@@ -26,9 +26,7 @@ class Setting:
     width: int = 32
 
 
-def made(
-    kind="upper", rows=((0.4,), (0.6,)), *, limit=1.0, margin=None, estimate=None, id_="a.b", lrs=(0.1,), limits=None
-):
+def made(kind="upper", rows=((0.4,), (0.6,)), *, limit=1.0, margin=None, estimate=None, id_="a.b", lrs=(0.1,), limits=None):
     """A result with the same samples for every learning rate."""
     known = {} if kind in ("parity", "ordering") else {"limit": 1.0}
     estimate = estimate or Mean("x")
@@ -52,9 +50,7 @@ def made(
     samples = [Sample(seed, dict(zip(("x", "y"), row, strict=False))) for seed, row in enumerate(rows)]
     fit = estimate(samples, claim.quantity)
     limits = limits or [limit] * len(lrs)
-    cases = tuple(
-        Case(Setting(lr), judge(fit, kind, limit=b, margin=margin)) for lr, b in zip(lrs, limits, strict=True)
-    )
+    cases = tuple(Case(Setting(lr), judge(fit, kind, limit=b, margin=margin)) for lr, b in zip(lrs, limits, strict=True))
     return Result(claim, cases, "measured")
 
 
@@ -122,12 +118,8 @@ def test_normalised_by_limit_margin_and_half_width():
     assert normalised(judge(fit, "upper", limit=4.0)) == pytest.approx((fit.low / 4, 0.5, fit.high / 4), rel=1e-15)
     parity = judge(fit, "parity", margin=0.5)
     assert normalised(parity)[1] == 4.0
-    assert normalised(parity)[2] - 4 == pytest.approx(
-        math.tan(0.45 * math.pi) / 0.5, rel=1e-12
-    )  # t with 1 df is Cauchy
-    assert normalised(judge(fit, "ordering"))[2] - normalised(judge(fit, "ordering"))[1] == pytest.approx(
-        1.0, rel=1e-12
-    )
+    assert normalised(parity)[2] - 4 == pytest.approx(math.tan(0.45 * math.pi) / 0.5, rel=1e-12)  # t with 1 df is Cauchy
+    assert normalised(judge(fit, "ordering"))[2] - normalised(judge(fit, "ordering"))[1] == pytest.approx(1.0, rel=1e-12)
 
 
 def test_a_limit_of_zero_is_met_or_missed():
@@ -164,9 +156,7 @@ def test_curves_of_the_deciding_case_are_drawn_per_key():
     fit = result.cases[0].verdict.fit
     samples = tuple(Sample(s.seed, {"x": 0.5, "train_loss": [3.0, 2.0, 1.5]}) for s in fit.samples)
     claim = result.claim
-    found = curves(
-        Result(claim, (Case(Setting(0.1), judge(claim.estimate(samples, "q"), "upper", limit=1.0)),), "measured")
-    )
+    found = curves(Result(claim, (Case(Setting(0.1), judge(claim.estimate(samples, "q"), "upper", limit=1.0)),), "measured"))
     assert list(found) == ["train_loss"]
     assert {"train loss", "2 seeds", "index of the recorded value"} <= set(texts(found["train_loss"]))
     assert curves(made()) == {}

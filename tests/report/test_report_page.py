@@ -17,9 +17,7 @@ from sandbox.theory.base import Bound
 from sandbox.verdict import Outcome, judge, out_of_scope
 
 m, r = sympy.symbols("m r", positive=True)
-BOUND = Bound(
-    "b", "steps", 18 * m / (5 * r), (r <= m,), "exact", "A (2025), https://example.org/a", "proofs/proof_b.py"
-)
+BOUND = Bound("b", "steps", 18 * m / (5 * r), (r <= m,), "exact", "A (2025), https://example.org/a", "proofs/proof_b.py")
 EVIL = "<script>alert(1)</script> & \"quoted\" 'text'"
 
 
@@ -83,9 +81,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.addresses += [
-            (tag, name, value) for name, value in attrs if name in ("src", "href", "xlink:href", "action")
-        ]
+        self.addresses += [(tag, name, value) for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
         self.ids += [value for name, value in attrs if name == "id"]
         if tag not in self.VOID:
             self.open.append(tag)
@@ -152,9 +148,7 @@ def test_without_differences_the_head_says_so(results, root):
 
 
 def test_what_a_claim_says_is_escaped_everywhere(root):
-    evil = claim(
-        "a.evil", statement=EVIL, source=EVIL, dossier=EVIL, quantity=EVIL, found=Found(Outcome.HOLDS, EVIL, EVIL)
-    )
+    evil = claim("a.evil", statement=EVIL, source=EVIL, dossier=EVIL, quantity=EVIL, found=Found(Outcome.HOLDS, EVIL, EVIL))
     one = result(evil, setting=Setting(0.1, EVIL), extra={EVIL: EVIL}, code=EVIL, date=EVIL)
     failed = Result(claim("a.failed"), (), "missing", error=EVIL)
     outside = Result(claim("a.outside"), (Case(Setting(0.1), out_of_scope("upper", EVIL)),), "measured")
@@ -260,9 +254,7 @@ def test_addresses_in_a_source_become_links_and_end_before_punctuation():
     said = words.source("See https://example.org/a?b=1&c=2, and (http://x.org).")
     assert re.findall(r'href="([^"]*)"', said) == ["https://example.org/a?b=1&amp;c=2", "http://x.org"]
     assert said.endswith("</a>).")
-    assert words.source("<b> https://example.org/ <i>").startswith("&lt;b&gt; <a ") and "<i>" not in words.source(
-        "http://a.b <i>"
-    )
+    assert words.source("<b> https://example.org/ <i>").startswith("&lt;b&gt; <a ") and "<i>" not in words.source("http://a.b <i>")
 
 
 def test_cases_of_a_formula_are_a_table():

@@ -100,9 +100,7 @@ def test_training_makes_the_steps_of_the_small_loop(method, shell, problem, tmp_
     said = []
     done = train(card_of(recipe, tmp_path / "card.json"), out=tmp_path / "out", say=said.append)
     trace = run(problem, recipe.rules, steps=25, seed=0, shell=shell, schedule=recipe.schedule)
-    rtol = (
-        0 if shell == "fused" else 1e-10
-    )  # 25 steps x rounding of 1e-16, amplified by Adam where a gradient is near 0
+    rtol = 0 if shell == "fused" else 1e-10  # 25 steps x rounding of 1e-16, amplified by Adam where a gradient is near 0
     np.testing.assert_allclose(done.losses, trace.loss, rtol=rtol, atol=0)
     weights = load_file(tmp_path / "out" / "weights.safetensors")
     assert set(weights) == set(trace.final)
@@ -126,11 +124,7 @@ def test_the_card_says_how_many_steps_and_where_it_stands_is_said(path):
     said = []
     done = train(path, say=said.append)
     assert len(done.losses) == 25 and done.files == ()
-    assert (
-        "25 steps on cpu" in said[0]
-        and said[-2].startswith("step 25 of 25: ")
-        and said[-1].startswith("held-out loss ")
-    )
+    assert "25 steps on cpu" in said[0] and said[-2].startswith("step 25 of 25: ") and said[-1].startswith("held-out loss ")
 
 
 def test_ten_steps_repeat_bit_for_bit(path):
@@ -166,9 +160,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(problem, tmp_path):
     """A "cosine" to 1e30 times the rate after 12 steps of warm-up: ten good losses, then the weights overflow."""
     recipe = Recipe(problem, GradientDescent(0.1), steps=40, schedule=Schedule(40, 12, 1e30))
     path = card_of(recipe, tmp_path / "card.json")
-    with pytest.raises(
-        CanaryFailed, match=r"the loss before step 1\d is (nan|inf); 1\d steps were made, nothing was written"
-    ):
+    with pytest.raises(CanaryFailed, match=r"the loss before step 1\d is (nan|inf); 1\d steps were made, nothing was written"):
         train(path, out=tmp_path / "out", say=lambda line: None)
     assert not (tmp_path / "out").exists()
 

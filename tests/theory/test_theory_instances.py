@@ -164,6 +164,4 @@ def test_the_noise_floor_is_the_stationary_loss_to_first_order_whatever_the_curv
 def test_the_first_step_cosine_is_that_of_sign_and_direction():
     g = np.random.default_rng(9).standard_normal((400, 2000))
     cosine = np.abs(g).sum(1) / (math.sqrt(2000) * np.sqrt((g**2).sum(1)))
-    assert adam_mini.first_step_cosine.at() == pytest.approx(
-        cosine.mean(), abs=1e-3
-    )  # finite size shifts it by 1/(4 d)
+    assert adam_mini.first_step_cosine.at() == pytest.approx(cosine.mean(), abs=1e-3)  # finite size shifts it by 1/(4 d)
