@@ -126,6 +126,7 @@ def hessian(
     width: Annotated[int, typer.Option(help="width of the model, at least 8")] = 16,
     steps: Annotated[int, typer.Option(help="steps of AdamW before the Hessian is taken; 0: at the start")] = 0,
     seed: Annotated[int, typer.Option(help="draws weights, batches and the random partition")] = 0,
+    text: Annotated[str, typer.Option(help="kjv, a text file, or a folder of .txt files")] = "kjv",
     out: Annotated[Path, typer.Option(help="folder for hessian.svg")] = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -133,11 +134,12 @@ def hessian(
 
     Example: sandbox hessian --family gpt --width 16
     """
+    from sandbox.cli_hessian import hessian_of
     from sandbox.curvature import structure
     from sandbox.report import figures
     from sandbox.report.terminal import console, mass_table
 
-    matrix, partitions = _hessian_of(family, width, steps, seed)
+    matrix, partitions = hessian_of(family, width, steps=steps, seed=seed, text=text)
     rows = structure.within(matrix, partitions)
     picture = structure.heat_map(matrix)
     path = out / "hessian.svg"
@@ -201,29 +203,6 @@ def train(
         _print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
     else:
         typer.echo("\n".join(f"wrote {file}" for file in done.files))
-
-
-def _hessian_of(family: str, width: int, steps: int, seed: int) -> tuple[Any, dict[str, Any]]:
-    """The Hessian in the tensors of a one-block model on real text (embedding and head left out), and two partitions of it."""
-    import torch
-
-    from sandbox.curvature.hessian import dense_hessian
-    from sandbox.models import gpt, llama, partitions
-    from sandbox.models.language import LanguageProblem, fitted
-    from sandbox.models.tokenizers import Characters
-    from sandbox.optimizers.adamw import AdamW
-    from sandbox.run import run
-
-    torch.set_num_threads(1)
-    config = {"gpt": gpt.GPTConfig, "llama": llama.LlamaConfig}[family]
-    model = config(vocab=2, width=width, layers=1, heads=4, context=16)
-    problem = fitted(LanguageProblem(model, tokenizer=Characters(), batch_size=8, dtype="float64"))
-    final = run(problem, AdamW(lr=3e-3), steps=steps, seed=seed).final if steps else problem.start(seed)
-    params = {name: torch.as_tensor(tensor) for name, tensor in final.items()}
-    names = [name for name, role in problem.roles.items() if role.kind not in ("embedding", "position", "head")]
-    cuts = partitions.from_blocks(partitions.adam_mini(problem.roles, problem.shapes), problem.shapes)
-    matrix = dense_hessian(problem, params, problem.batch(seed, steps), names=names)
-    return matrix, {"adam-mini": cuts, "random": partitions.random_like(cuts, seed)}
 
 
 def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:

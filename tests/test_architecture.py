@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "report": {"ledger", "verdict", "theory"},
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
+    "cli_hessian": {"curvature", "models", "optimizers", "run"},
     "cli": EVERY_ROOM,
 }
 LEAF = {"draws"}  # random numbers as a pure function of a key: every room may import it
