@@ -31,7 +31,7 @@ class Allocations:
 def allocations(run: Callable[[], object]) -> Allocations:
     """What `run` allocates on the CPU, over what was there before; what it returns stays alive until the count ends."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler otherwise prints its own start and end to the terminal
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as record:
         result = run()
     roots = record.profiler.kineto_results.experimental_event_tree()
     counted = _count(sorted(_blocks(roots), key=lambda block: block[0]))
