@@ -120,3 +120,21 @@ def test_a_subspace_layer_keeps_the_projected_input_and_not_the_input():
     assert kept == 4 * tokens * r
     trained = W.clone().requires_grad_()
     assert saved_bytes(lambda: F.linear(x, trained), (trained,)) == 4 * tokens * n
+
+
+def test_a_gradient_counts_beside_those_that_still_wait():
+    """Freed one tensor late, as a scan inside the next hook does: the peak is the largest sum of two neighbours."""
+    sizes = {"first": 7, "second": 5, "third": 2}
+    leaves = {name: torch.ones(n, dtype=torch.float64, requires_grad=True) for name, n in sizes.items()}
+    waiting: list[torch.Tensor] = []
+
+    def free_the_one_before(p: torch.Tensor) -> None:
+        for earlier in waiting:
+            earlier.grad = None
+        waiting[:] = [p]
+
+    for leaf in leaves.values():
+        leaf.register_post_accumulate_grad_hook(free_the_one_before)
+    one, two, three = leaves.values()  # squares, because the gradient of a plain sum is one number that is seen n times
+    loss = (((one**2).sum() * two**2).sum() * three**2).sum()  # gradients arrive from the third on
+    assert peak_gradient_bytes(leaves.values(), loss.backward) == 8 * (7 + 5)
