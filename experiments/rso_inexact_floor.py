@@ -1,8 +1,9 @@
 """Question: how low does RSO get when every subproblem is solved to an accuracy of eps and no better?
 
-Claims: the squared gradient norm can stay at 6 Lhat eps for ever, and never above; the recalled 18 Lhat eps is true
+Claims: with subproblems that are eps-accurate on average over P the squared gradient norm can stay at 6 Lhat eps for
+        ever, and never above; the recalled 18 Lhat eps is true, which follows
 Proof:  proofs/proof_rso_inexact_subproblem.py
-Cost:   about 3 s on one core
+Cost:   about 5 s on one core
 Run:    sandbox check rso.inexact-floor rso.inexact-floor.recalled-18
 
 The solver is an adversary who keeps its promise,  E_P [F(B) - F(B*)] <= eps,  and gives away as little as it can. On
@@ -12,6 +13,13 @@ f = L |W|^2 / 2 it returns B = s B*:  F(s B*) - F* = (1 - s)^2 |P^T g|^2 t / (2 
 
 so that it stops at |g|^2 = 2 (1 + t) Lhat eps / t = 6 Lhat eps, reached from above: |g| - limit shrinks by about 1 -
 (r/m)/3 a round.
+
+For r < m a single P may be solved worse than eps: the promise is one about the average over P, as the theorem needs
+it. Where r = m both senses agree.
+
+The predictions were written before the first run but committed together with the code, so the history cannot show it.
+Changed after a first run: the statements say "on average over P", which is what was always measured; 140 rounds and 8
+seeds, were 200 and 16, for cost.
 """
 
 from dataclasses import dataclass
@@ -39,7 +47,7 @@ class Setting:
     rows: int
     rank: int
     columns: int = 4
-    rounds: int = 200
+    rounds: int = 140
     eps: float = 0.02
     law: Law = "haar"
     t: float = 0.5
@@ -86,20 +94,20 @@ def constants(setting: Setting) -> dict[str, float]:
 
 PLAN = Grid(
     (Setting(8, 8), Setting(8, 2), Setting(8, 4, law="coordinate"), Setting(8, 4, L=3.0, eps=0.1)),
-    seeds=tuple(range(16)),
-    chunk=16,
+    seeds=tuple(range(8)),
+    chunk=8,
 )
 
 CLAIMS = (
     Claim(
         id="rso.inexact-floor",
-        statement="subproblems within eps of their minimum leave a floor of at most 6 Lhat eps, and it is attained",
+        statement="subproblems within eps of their minimum on average over P leave a floor of at most 6 Lhat eps, and it is attained",
         source="derived; sharpens the main theorem of Chen et al. (2025), https://arxiv.org/abs/2502.07222",
         known="derived",
         dossier="rso C3",
         kind="upper",
         tier="quick",
-        cost_s=3.0,
+        cost_s=5.0,
         quantity=rso.PLATEAU,
         plan=PLAN,
         measure=measure,
@@ -107,12 +115,13 @@ CLAIMS = (
         predicted=Outcome.ATTAINED,
         bound=rso.inexact_floor,
         constants=constants,
-        tau=0.01,  # 150 rounds at a factor of 11/12 or less leave exp(-13) of the way to the limit
+        tau=0.01,  # 105 rounds at a factor of 11/12 or less leave exp(-9) of the way to the limit
     ),
     Claim(
         id="rso.inexact-floor.recalled-18",
-        statement="subproblems within eps of their minimum leave a floor of at most 18 Lhat eps",
-        source="Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; its body was not read",
+        statement="subproblems within eps of their minimum on average over P leave a floor of at most 18 Lhat eps",
+        source="Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; its body was not read; "
+        "implied by rso.inexact-floor (6 < 18): it can fail only together with it",
         known="recalled",
         dossier="rso C3",
         kind="upper",

@@ -1,7 +1,8 @@
 """Gradient descent (and LOMO, which is the same update) on L-smooth functions.
 
 Symbols: L, mu in loss / param^2; lr in param^2 / loss; K = steps; Delta0 = f(w_0) - inf f, in loss; v = noise variance
-E|xi|^2. All symbols are real, and every sign that a statement needs stands in `requires`, where a run can fail it.
+E|xi|^2. All symbols are real, and every sign that a statement needs stands in `requires`, where a run can fail it. The three contraction
+factors are for every mu-strongly convex, L-smooth f; a convex quadratic attains them.
 """
 
 import sympy
@@ -21,7 +22,7 @@ loss_factor = Bound(
     value=sympy.Max((1 - lr * mu) ** 2, (1 - lr * L) ** 2),
     requires=(*STRONGLY_CONVEX, *STEP),
     kind="exact",
-    source="Taylor, Hendrickx, Glineur (2018), https://arxiv.org/abs/1705.04398, Theorem 3.3 (number recalled)",
+    source="Taylor, Hendrickx, Glineur (2018), https://arxiv.org/abs/1705.04398, Theorem 3.3 (number recalled); proved again, any such f",
     proof=PROOF,
 )
 
@@ -31,7 +32,7 @@ distance_factor = Bound(
     value=sympy.Max(1 - lr * mu, lr * L - 1),
     requires=(*STRONGLY_CONVEX, *STEP),
     kind="exact",
-    source="classical, Polyak (1987), section 1.4 (recalled); derived again in the proof",
+    source="classical, Polyak (1987), section 1.4 (recalled); proved again, any such f",
     proof=PROOF,
 )
 

@@ -100,7 +100,8 @@ inexact_floor = Bound(
     value=inexact * L_hat * eps,
     requires=(t > 0, L > 0, eps >= 0, *SIZES, *STIEFEL),
     kind="exact",
-    source="derived; attained by staying at B = 0 while that is eps-accurate, f = L |W|^2 / 2, r = m",
+    source="derived; subproblem value within eps of its minimum on average over P (hence also for every P); attained by staying "
+    "at B = 0 while that is eps-accurate, f = L |W|^2 / 2: for every P where r = m, on average over P where r < m",
     proof=INEXACT_PROOF,
 )
 
@@ -139,7 +140,7 @@ worst_case_slowdown = Bound(
     value=m / r,
     requires=SIZES,
     kind="upper",
-    source="derived; subspace step 1 / Lhat; the theory of 2502.07222 trades memory r/m for iterations m/r",
+    source="derived; subspace step 1 / Lhat, the step of the worst case",
 )
 
 effective_rank_slowdown = Bound(
@@ -147,8 +148,9 @@ effective_rank_slowdown = Bound(
     quantity="iterations relative to full gradient descent",
     value=1 + trace_H / (r * L),
     requires=(*SIZES, L > 0, trace_H >= L),
-    kind="exact",
-    source="derived, up to O(1/m); subspace step 1 / lam_max(E P P^T H P P^T); 10 to 20 % for ill-conditioned spectra",
+    kind="upper",
+    source="derived, an approximation: leading order in 1/m and 1/r, 2 to 16 % too small on the spectra 1/i tried; "
+    "subspace step 1 / lam_max(E P P^T H P P^T)",
 )
 
 haar_smoothness = Bound(
