@@ -9,7 +9,8 @@ Proof:  proofs/proof_rank_one_nmf.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adalomo.factored-error adalomo.factored-noise
 
-Notation: V = the second moment of an (n, m) matrix, V1 its factorisation as the rule keeps it, S = sum V.
+Notation: V = the second moment of an (n, m) matrix, entries >= 0 with no row and no column all 0 (0 log 0 = 0); V1 = its
+factorisation as the rule keeps it; S = sum V.
 decay_rate = -1 makes AdaLomo's running average the plain mean, so that N = number of steps.
 """
 

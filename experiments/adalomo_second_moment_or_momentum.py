@@ -1,21 +1,27 @@
 """Question: on two minima in the plane, does the second moment help more than momentum to reach the deeper one?
 
 Claims: adalomo.second-moment-basins              more starts reach the global minimum by SGD with variance than with
-                                                  momentum
-                                                  (momentum as a running average), for lr 5e-3, 1e-2 and 3e-2
-        adalomo.second-moment-basins.heavy-ball   the same against undamped momentum, as torch.optim.SGD has it: not
-                                                  for 1e-2, 3e-2
+                                                  momentum (a running average), at every lr from 1e-3 to 3e-2
+          ...second-moment-basins.large-rate      ... and at 1e-1: no
+        adalomo.second-moment-basins.heavy-ball   the same against undamped momentum, as torch.optim.SGD has it, at
+                                                  every lr from 1e-3 to 1e-1: no
+          ...heavy-ball.ends                      ... but at both ends of that range
         adalomo.second-moment-basins.adam         adding momentum to the second moment changes little (at most 0.05 of
-                                                  the starts)
+                                                  the starts), for lr 1e-2 and 3e-2
 Proof:  none
-Cost:   8 s on one CPU core
+Cost:   10 s on one CPU core
 Run:    sandbox check adalomo.second-moment-basins adalomo.second-moment-basins.heavy-ball
 
 The function is recalled and the starts of the paper are unknown, so all of a 41 x 41 grid on [-1.5, 1.5]^2 are taken;
 a start counts where the last point lies within 0.1 of the global minimum. Nothing is random. "SGD with variance" is
 not defined in the paper; here it is Adam with betas = (0, 0.999). The running average m <- 0.9 m + 0.1 g is heavy
-ball with a tenth of the learning rate. All starts and all learning rates of one method run at once in the ensemble
-shell; each run makes 6 / lr steps, a path of length 6 in the time of gradient flow.
+ball with a tenth of the learning rate. The rules are entrywise, so all starts are one tensor. Each run makes 6 / lr
+steps, a path of length 6 in the time of gradient flow, and at least 600.
+
+The shares at 1e-3, 1e-2, 3e-2 and 1e-1 were known from a table that an own earlier run had made of the same grid, so
+what is predicted there is that the table repeats; 3e-3 and 5e-3 are not in it. Changed after a first run: the rates,
+5e-3, 1e-2, 3e-2 and (heavy ball) 1e-2, 3e-2 -> all six, with a claim for each place where the answer turns, because
+the first choice had left out where it turns; at least 600 steps, because 60 are too few at 1e-1.
 """
 
 from dataclasses import dataclass
@@ -30,9 +36,10 @@ from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.base import Rule
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.problems.two_minima import TwoMinima, grid, reached_global
-from sandbox.shells.ensemble import Runs, ensemble
 from sandbox.verdict import Outcome
 
+PATH, LEAST_STEPS = 6, 600
+SMALL, LARGE = (1e-3, 3e-3, 5e-3, 1e-2, 3e-2), 1e-1  # learning rates
 Method = Literal["variance", "running average", "heavy ball", "adam"]
 
 
@@ -58,13 +65,14 @@ def rule_of(method: Method, lr: float) -> Rule:
 @lru_cache(maxsize=32)
 def share(method: Method, lr: float, points: int) -> float:
     """The share of the starts that end at the global minimum."""
-    problem = TwoMinima()
-    starts = grid(problem, points)
-    gradient = torch.func.grad_and_value(lambda params: problem.loss(params, None))
-    runs = Runs(starts, tuple(range(points**2)))
-    steps = round(6 / lr)
-    made = ensemble(lambda params, _: gradient(params)[::-1], rule_of(method, lr), runs, steps=steps, record_every=steps)
-    return float(reached_global(made.params["xy"]).double().mean())
+    problem, rule = TwoMinima(), rule_of(method, lr)
+    gradient = torch.func.grad(lambda xy: problem.loss({"xy": xy}, None).sum())
+    xy = grid(problem, points)["xy"].T.contiguous()  # (2, starts): the loss is that of every start
+    state = rule.init(xy)
+    for _ in range(max(LEAST_STEPS, round(PATH / lr))):
+        delta, state = rule.step(gradient(xy), state, xy)
+        xy = xy + delta
+    return float(reached_global(xy.T).double().mean())
 
 
 def measure(setting: Setting, seed: int) -> dict[str, float]:
@@ -82,29 +90,53 @@ SHARED = dict(
 CLAIMS = (
     Claim(
         id="adalomo.second-moment-basins",
-        statement=("The second moment matters more than momentum: SGD with variance reaches the global minimum from more starts."),
+        statement="The second moment matters more than momentum: SGD with variance reaches the deeper one from more starts, lr 1e-3 to 3e-2.",
         kind="ordering",
         quantity="share of starts that reach the global minimum, momentum - variance",
-        plan=Grid(tuple(Setting("running average", "variance", lr) for lr in (5e-3, 1e-2, 3e-2)), seeds=(0,)),
+        plan=Grid(tuple(Setting("running average", "variance", lr) for lr in SMALL), seeds=(0,)),
         estimate=Range("difference"),
         predicted=Outcome.HOLDS,
-        cost_s=6,
+        cost_s=4,
+        **SHARED,
+    ),
+    Claim(
+        id="adalomo.second-moment-basins.large-rate",
+        statement="The second moment matters more than momentum also at lr 1e-1.",
+        kind="ordering",
+        quantity="share of starts that reach the global minimum, momentum - variance",
+        plan=Grid((Setting("running average", "variance", LARGE),), seeds=(0,)),
+        estimate=Range("difference"),
+        predicted=Outcome.VIOLATED,  # 0.696 against 0.647 in the earlier table
+        cost_s=1,
         **SHARED,
     ),
     Claim(
         id="adalomo.second-moment-basins.heavy-ball",
-        statement=("The second moment matters more than momentum also where momentum is not damped, as torch.optim.SGD has it."),
+        statement="The second moment matters more than momentum also where that is undamped (torch.optim.SGD): every lr from 1e-3 to 1e-1.",
         kind="ordering",
         quantity="share of starts that reach the global minimum, momentum - variance",
-        plan=Grid(tuple(Setting("heavy ball", "variance", lr) for lr in (1e-2, 3e-2)), seeds=(0,)),
+        plan=Grid(tuple(Setting("heavy ball", "variance", lr) for lr in (*SMALL, LARGE)), seeds=(0,)),
         estimate=Range("difference"),
         predicted=Outcome.VIOLATED,
         cost_s=1,
         **SHARED,
     ),
     Claim(
+        id="adalomo.second-moment-basins.heavy-ball.ends",
+        statement="The second moment matters more than undamped momentum at the ends of that range, lr 1e-3 and 1e-1.",
+        kind="ordering",
+        quantity="share of starts that reach the global minimum, momentum - variance",
+        plan=Grid(tuple(Setting("heavy ball", "variance", lr) for lr in (SMALL[0], LARGE)), seeds=(0,)),
+        estimate=Range("difference"),
+        predicted=Outcome.HOLDS,  # 0.556 and 0.360 against 0.641 and 0.647 in the earlier table
+        cost_s=3,
+        **SHARED,
+    ),
+    Claim(
         id="adalomo.second-moment-basins.adam",
-        statement=("On top of the second moment, momentum changes little: Adam reaches the global minimum from about as many starts."),
+        statement=(
+            "On top of the second moment momentum changes little: Adam reaches the deeper minimum from about as many starts, lr 1e-2, 3e-2."
+        ),
         kind="upper",
         quantity="distance of the shares of starts that reach the global minimum, Adam and SGD with variance",
         plan=Grid(tuple(Setting("adam", "variance", lr) for lr in (1e-2, 3e-2)), seeds=(0,)),

@@ -15,9 +15,10 @@ Proof:  none; counts
 Cost:   1 s on one CPU core
 Run:    sandbox check adam-mini.memory adam-mini.press.total
 
-Sums and quotients of published numbers only. That 5572.19 tokens a second are reached is a claim about two A800 GPUs:
-there, run `torchrun --nproc-per-node 2 -m sandbox train CARD` with a card of Adam-mini and a card of AdamW, each at
-the largest batch that fits. The gain is expected to vanish at equal batch, where AdamW does not run out of memory.
+Sums and quotients of published numbers only; whether a step is faster on a GPU is adam-mini.throughput.gpu in its own
+file. The sentences of the press text were handed on without a page, so they have no place in the dossier except the
+two throughputs. The predictions were written before the first run and committed together with it. Changed after a first
+run: tau of adam-mini.memory 1e-3 -> 2.5e-4, all that the numbers need.
 """
 
 from collections.abc import Mapping
@@ -116,7 +117,6 @@ PAPER = "Adam-mini (arXiv:2406.16793)"
 PRESS = dict(
     source=f"press text on {PAPER}",
     known="second-hand",
-    dossier="adam-mini 1.5",
     kind="equality",
     tier="quick",
     cost_s=0.1,
@@ -133,7 +133,7 @@ CLAIMS = (
         plan=Grid((State("Llama-2-7B", "adamw"), State("Llama-2-7B", "adam-mini 1.1")), seeds=(0,)),
         estimate=Range("GB"),
         limit=lambda s: PRINTED[s.cut],
-        tau=1e-3,  # 53.92 = 8 B x 6.74e9: the paper rounds N = 6.738e9 to three digits before it multiplies
+        tau=2.5e-4,  # 53.92 is 2.4e-4 above the count, more than its last digit: as if N = 6.738e9 had been rounded to 6.74e9, a guess
         predicted=Outcome.HOLDS,
         **MEMORY,
     ),
@@ -185,6 +185,7 @@ CLAIMS = (
         estimate=Range("GB"),
         limit=56.0,
         predicted=Outcome.HOLDS,
+        dossier="",  # the dossier does not have this sentence
         **PRESS,
     ),
     Claim(
@@ -196,6 +197,7 @@ CLAIMS = (
         estimate=Range("GB"),
         limit=86.0,
         predicted=Outcome.VIOLATED,  # 56 + 28 = 84
+        dossier="",  # the dossier does not have this sentence
         **PRESS,
     ),
     Claim(
@@ -208,6 +210,7 @@ CLAIMS = (
         limit=49.6,
         predicted=Outcome.HOLDS,
         subject="adam-mini.press.throughput",
+        dossier="adam-mini 1.5",
         **PRESS,
     ),
     Claim(
@@ -220,6 +223,7 @@ CLAIMS = (
         limit=33.1,
         predicted=Outcome.HOLDS,
         subject="adam-mini.press.throughput",
+        dossier="adam-mini 1.5",
         **PRESS,
     ),
 )

@@ -4,15 +4,23 @@ mass = sum_b |H_bb|_F^2 / |H|_F^2 inside one tensor's own Hessian; null = its ex
 of the same sizes, so mass - null is what the place of the cut is worth.
 
 Claims: adam-mini.qk-head-blocks        query and key by head: mass >= 0.6 (0.91 after longer training elsewhere)
-        adam-mini.qk-head-blocks.null   ... and far more than random blocks of the same sizes hold
+        adam-mini.qk-head-blocks.null   ... and more than random blocks of the same sizes hold
+        adam-mini.qk-head-blocks.excess ... by at least half of what a perfect cut would have more
         adam-mini.v-row-blocks          value, output projection and feed-forward by output neuron: mass >= 0.6; no
         adam-mini.v-row-blocks.null     ... but each more than random blocks
+        adam-mini.v-row-blocks.excess   ... by at least half of what a perfect cut would have more: no
 Proof:  none
 Cost:   25 s on one CPU core
 Run:    sandbox check adam-mini.qk-head-blocks adam-mini.v-row-blocks
 
 GPT-like, width 16, 4 heads, one layer, feed-forward 32, characters of the real text; 300 steps of Adam at 3e-3; exact
 Hessian in float64 on 320 fresh tokens, one tensor at a time. Seeds are weights, data and Hessian batch together.
+
+excess = (mass - null) / (1 - null): 0 for a cut like any other, 1 for one that holds everything.
+
+The predictions were written before the first run and committed together with it, except those of the two excesses,
+which came later with the masses in view (0.90 against 0.32 for query and key); so all seeds were changed then, 0..4 ->
+10..14.
 """
 
 from collections.abc import Mapping
@@ -76,18 +84,22 @@ def masses(setting: Setting, seed: int) -> dict[str, BlockMass]:
     return found
 
 
-def worst(found: Mapping[str, BlockMass], kinds: tuple[str, ...]) -> tuple[float, float]:
-    """The least mass among these kinds, and the largest null - mass."""
-    return min(found[kind].mass for kind in kinds), max(found[kind].null - found[kind].mass for kind in kinds)
+def worst(found: Mapping[str, BlockMass], kinds: tuple[str, ...]) -> dict[str, float]:
+    """The least mass among these kinds, the largest null - mass, and the least excess."""
+    rows = [found[kind] for kind in kinds]
+    return {
+        "mass": min(row.mass for row in rows),
+        "lack": max(row.null - row.mass for row in rows),
+        "excess": min((row.mass - row.null) / (1 - row.null) for row in rows),
+    }
 
 
 def values(setting: Setting, seed: int) -> dict[str, float]:
     """The worst of query and key and of the four others, and every tensor for itself."""
     found = masses(setting, seed)
-    head_mass, head_lack = worst(found, BY_HEAD)
-    row_mass, row_lack = worst(found, BY_ROW)
+    cuts = {f"{cut} {what}": x for cut, kinds in (("head", BY_HEAD), ("row", BY_ROW)) for what, x in worst(found, kinds).items()}
     each = {f"{kind} {what}": getattr(row, what) for kind, row in found.items() for what in ("mass", "null")}
-    return {"head mass": head_mass, "head lack": head_lack, "row mass": row_mass, "row lack": row_lack} | each
+    return cuts | each
 
 
 SHARED = dict(
@@ -95,7 +107,7 @@ SHARED = dict(
     known="second-hand",
     tier="quick",
     cost_s=25,
-    plan=Grid((Setting(),), seeds=(0, 1, 2, 3, 4)),
+    plan=Grid((Setting(),), seeds=(10, 11, 12, 13, 14)),
     measure=per_seed(values),
     subject="adam-mini.hessian-blocks",
 )
@@ -122,6 +134,17 @@ CLAIMS = (
         **SHARED,
     ),
     Claim(
+        id="adam-mini.qk-head-blocks.excess",
+        statement="Head blocks of query and key hold at least half of the Hessian that random blocks of the same sizes leave out.",
+        dossier="adam-mini C18",
+        kind="lower",
+        quantity="(mass - null) / (1 - null), the smaller one of query and key",
+        estimate=Mean("head excess"),
+        limit=0.5,
+        predicted=Outcome.HOLDS,
+        **SHARED,
+    ),
+    Claim(
         id="adam-mini.v-row-blocks",
         statement="The Hessians of value, output projection and feed-forward are near block-diagonal by output neuron.",
         dossier="adam-mini C19",
@@ -140,6 +163,17 @@ CLAIMS = (
         quantity="share inside random blocks - share inside row blocks, the largest of the four tensors",
         estimate=Mean("row lack"),
         predicted=Outcome.HOLDS,
+        **SHARED,
+    ),
+    Claim(
+        id="adam-mini.v-row-blocks.excess",
+        statement="Row blocks of the other matrices hold at least half of the Hessian that random blocks leave out.",
+        dossier="adam-mini C19",
+        kind="lower",
+        quantity="(mass - null) / (1 - null), the smallest of the four tensors",
+        estimate=Mean("row excess"),
+        limit=0.5,
+        predicted=Outcome.VIOLATED,
         **SHARED,
     ),
 )

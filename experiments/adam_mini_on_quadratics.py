@@ -5,12 +5,17 @@ kappa(H) = 5000, the largest kappa of a block is 3.
 
 Claims: adam-mini.single-rate           gradient descent with its best learning rate: distance factor 0.9996 per step
         adam-mini.blockwise-rate        with the best learning rate of each block: 0.5
-        adam-mini.rotation-invariance   rotating H and the start inside each block leaves the losses of Adam-mini as
-                                        they are
+        adam-mini.rotation-invariance   rotating H and the start inside each block rotates the iterates of Adam-mini,
+                                        and changes nothing else
         adam.rotation-invariance        ... and those of AdamW: no
 Proof:  proofs/proof_blockwise_rate.py (rates; the best of all choices, and attained)
 Cost:   3 s on one CPU core
 Run:    sandbox check adam-mini.blockwise-rate adam-mini.rotation-invariance
+
+The predictions were written before the first run and committed together with it. Changed after that run: the start,
+from the worst directions of one block to those of every block, since a block that starts at 0 hides a wrong rate, and
+the factor is the worst of all directions; the rotation claims compare the iterates, as their sentence says, and no
+longer the losses; seeds 0, 1, 2 -> 20, 21, 22.
 """
 
 from dataclasses import dataclass
@@ -26,6 +31,7 @@ from sandbox.fit import Range, contraction_factor
 from sandbox.ledger.claim import Claim, Grid, per_seed
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
+from sandbox.optimizers.base import Rule
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.problems.base import Facts, Params
 from sandbox.problems.block_quadratic import BlockQuadratic
@@ -48,24 +54,22 @@ def diagonal_blocks(problem: BlockQuadratic) -> list[Tensor]:
 class Cut:
     """A block quadratic whose blocks are tensors of their own, so that each may have its own rule.
 
-    The start attains the worst case: along the lowest eigenvector of the first block and the highest of block `top`,
-    0 elsewhere.
+    Every block starts along its lowest and its highest eigenvector, where the worst case of a step size is.
     """
 
     whole: BlockQuadratic
-    top: int
 
     @property
     def facts(self) -> Facts:
         return self.whole.facts
 
+    @cached_property
+    def ends(self) -> tuple[Tensor, ...]:
+        """Per block (size, 2), its lowest and its highest eigenvector."""
+        return tuple(torch.linalg.eigh(H_dd).eigenvectors[:, [0, -1]] for H_dd in diagonal_blocks(self.whole))
+
     def start(self, seed: int) -> Params:
-        low, high = normal((2,), generator(seed))
-        bases = [torch.linalg.eigh(H_dd).eigenvectors for H_dd in diagonal_blocks(self.whole)]
-        starts = [torch.zeros(size, dtype=torch.float64) for size in self.whole.sizes]
-        starts[0] += low * bases[0][:, 0]
-        starts[self.top] += high * bases[self.top][:, -1]
-        return {f"x{b}": x for b, x in enumerate(starts)}
+        return {f"x{b}": ends @ normal((2,), generator(seed, b)) for b, ends in enumerate(self.ends)}
 
     def batch(self, seed: int, step: int) -> None:
         return None
@@ -83,15 +87,19 @@ class Rate:
 
 
 def distance_factor(setting: Rate, seed: int) -> dict[str, float]:
-    """Geometric mean of the factors of the distance to the minimiser."""
+    """Geometric mean of the factors of the distance to the minimiser, along the worst of the six eigenvectors."""
+    problem = Cut(BlockQuadratic(GROUPS, seed=seed))
     single = setting.rates == "single"
-    problem = Cut(BlockQuadratic(GROUPS, seed=seed), top=len(GROUPS) - 1 if single else 0)
-    ends = [(GROUPS[0][0], GROUPS[-1][-1]) if single else (group[0], group[-1]) for group in GROUPS]
-    rules = {f"x{b}": GradientDescent(2 / (low + high)) for b, (low, high) in enumerate(ends)}
-    distance = lambda k, params: {"distance": float(torch.cat(list(params.values())).norm())}  # noqa: E731
-    trace = run(problem, rules, steps=setting.steps, seed=seed, watch=distance)
-    gap = [trace.watched[k]["distance"] for k in range(setting.steps + 1)]
-    return {"factor": contraction_factor(gap, (0, len(gap)))}
+    spans = [(GROUPS[0][0], GROUPS[-1][-1]) if single else (group[0], group[-1]) for group in GROUPS]
+    rules = {f"x{b}": GradientDescent(2 / (low + high)) for b, (low, high) in enumerate(spans)}
+    gaps = []  # per step (6,): along each end of each block
+    watch = lambda k, params: gaps.append(along_the_ends(problem, params))  # noqa: E731
+    run(problem, rules, steps=setting.steps, seed=seed, watch=watch)
+    return {"factor": max(contraction_factor(gap, (0, len(gap))) for gap in zip(*gaps, strict=True))}
+
+
+def along_the_ends(problem: Cut, params: Params) -> list[float]:
+    return [abs(float(c)) for ends, x in zip(problem.ends, params.values(), strict=True) for c in ends.T @ x]
 
 
 @dataclass(frozen=True)
@@ -130,13 +138,21 @@ class Turn:
     steps: int = 300
 
 
-def loss_difference(setting: Turn, seed: int) -> dict[str, float]:
-    """The largest relative difference of the losses before and after the rotation."""
+def iterate_distance(setting: Turn, seed: int) -> dict[str, float]:
+    """The largest of |R x_k - y_k| / |x_k|: x the run before the rotation R, y the run of the rotated problem."""
     problem = BlockQuadratic(GROUPS, seed=seed)
+    turned = Turned(problem, seed)
     mini = AdamMini(setting.lr, weight_decay=0.01, n_blocks=len(GROUPS))
     rule = mini if setting.method == "adam-mini" else AdamW(setting.lr, weight_decay=0.01)
-    plain, turned = (run(p, rule, steps=setting.steps, seed=seed).loss for p in (problem, Turned(problem, seed)))
-    return {"difference": float((np.abs(plain - turned) / plain).max())}
+    x, y = (iterates(p, rule, setting.steps, seed) for p in (problem, turned))
+    return {"difference": float(((x @ turned.rotation.T - y).norm(dim=1) / x.norm(dim=1)).max())}
+
+
+def iterates(problem: BlockQuadratic | Turned, rule: Rule, steps: int, seed: int) -> Tensor:
+    """(steps + 1, d)."""
+    path = []
+    run(problem, rule, steps=steps, seed=seed, watch=lambda k, params: path.append(params["x"].clone()))
+    return torch.stack(path)
 
 
 PAPER = "Adam-mini (arXiv:2406.16793)"
@@ -147,7 +163,7 @@ RATES = dict(
     kind="equality",
     measure=per_seed(distance_factor),
     estimate=Range("factor"),
-    # the other eigenvectors enter by rounding and are 1e-16 / 0.5^20 at the end; 0.9996 differs from 1 by 4e-4
+    # rounding of 1e-16 against 0.5^20 = 1e-6 at the end; 0.9996 differs from 1 by 4e-4
     tau=1e-6,
     predicted=Outcome.HOLDS,
     tier="quick",
@@ -157,10 +173,10 @@ ROTATION = dict(
     known="derived",
     dossier="adam-mini C9, T5",
     kind="upper",
-    quantity="largest relative difference of the losses over 300 steps",
-    measure=per_seed(loss_difference),
+    quantity="largest distance of the rotated iterates over their norm, in 300 steps",
+    measure=per_seed(iterate_distance),
     estimate=Range("difference"),
-    # rounding, which 300 steps at kappa 5000 may amplify; a method that sees the rotation differs by more than 1
+    # rounding, which 300 steps at kappa 5000 may amplify; a method that sees the rotation differs by about 1
     limit=1e-10,
     tier="quick",
     cost_s=1,
@@ -170,7 +186,7 @@ CLAIMS = (
         id="adam-mini.single-rate",
         statement=("Gradient descent with the best single learning rate takes the factor (5000 - 1) / (5000 + 1) per step at worst."),
         quantity=adam_mini.single_rate.quantity,
-        plan=Grid((Rate("single"),), seeds=(0, 1, 2)),
+        plan=Grid((Rate("single"),), seeds=(20, 21, 22)),
         bound=adam_mini.single_rate,
         constants=lambda s: {"kappa": KAPPA},
         **RATES,
@@ -179,7 +195,7 @@ CLAIMS = (
         id="adam-mini.blockwise-rate",
         statement=("With the best learning rate of each block the factor is (3 - 1) / (3 + 1) = 0.5, whatever separates the blocks."),
         quantity=adam_mini.blockwise_rate.quantity,
-        plan=Grid((Rate("blockwise"),), seeds=(0, 1, 2)),
+        plan=Grid((Rate("blockwise"),), seeds=(20, 21, 22)),
         bound=adam_mini.blockwise_rate,
         constants=lambda s: {"kappa_block": KAPPA_BLOCK},
         **RATES,
@@ -188,7 +204,7 @@ CLAIMS = (
         id="adam-mini.rotation-invariance",
         statement=("Rotating the coordinates inside each block leaves Adam-mini's trajectory as it is, decay and momentum included."),
         source="derived",
-        plan=Grid((Turn("adam-mini"),), seeds=(0, 1, 2)),
+        plan=Grid((Turn("adam-mini"),), seeds=(20, 21, 22)),
         predicted=Outcome.HOLDS,
         **ROTATION,
     ),
@@ -196,7 +212,7 @@ CLAIMS = (
         id="adam.rotation-invariance",
         statement="Rotating the coordinates inside each block leaves AdamW's trajectory as it is.",
         source="derived",
-        plan=Grid((Turn("adam"),), seeds=(0, 1, 2)),
+        plan=Grid((Turn("adam"),), seeds=(20, 21, 22)),
         predicted=Outcome.VIOLATED,
         **ROTATION,
     ),

@@ -1,5 +1,5 @@
-"""Theorem. Let V have positive entries, row sums R, column sums C, total S, V1 = R C^T / S; let D be the I-divergence.
-Then for all positive vectors a, b
+"""Theorem. Let V have entries >= 0, positive row sums R and column sums C, total S, V1 = R C^T / S; let D be the
+I-divergence, with 0 log 0 = 0. Then for all positive vectors a, b
 
     D(V || a b^T) = D(V || V1) + D(V1 || a b^T)  >=  D(V || V1) = S I(V / S),
 
@@ -10,6 +10,8 @@ Bound:     sandbox.theory.factorisation.error
 Not here:  that sums over i and j may be exchanged for general sizes (step 3 names the pairings; 1 and 2 fix the size).
 """
 
+from itertools import product
+
 import sympy
 
 from sandbox.theory.certificate import is_zero
@@ -18,6 +20,10 @@ from sandbox.theory.factorisation import S, divergence, error, information, mutu
 u = sympy.Symbol("u", positive=True)
 example = sympy.Matrix([[1, 2], [3, 5]])
 SIZES = ((1, 1), (2, 2), (2, 3), (3, 3))
+PATTERNS = (  # 1 where an entry is positive: all patterns of these sizes that leave no row and no column empty, and a permutation
+    *(sympy.Matrix(2, n, bits) for n in (2, 3) for bits in product((0, 1), repeat=2 * n)),
+    sympy.Matrix([[0, 1, 0], [0, 0, 1], [1, 0, 0]]),
+)
 
 
 def positive_matrix(name: str, rows: int, cols: int) -> sympy.Matrix:
@@ -49,7 +55,10 @@ def step_2_the_error_is_the_total_times_the_mutual_information():
 
 
 def step_3_the_identity_for_every_size_in_pairings():
-    """V and V1 have the same row and column sums, so <V, log a_i> = <V1, log a_i> = <R, log a>, and so on."""
+    """V and V1 have the same row and column sums, so <V, log a_i> = <V1, log a_i> = <R, log a>, and so on.
+
+    Entries 0 of V drop out of VlogV and of every pairing with V, and V1 has none.
+    """
     VlogV, RlogR, ClogC, SlogS, Rloga, Clogb, total, mass = sympy.symbols("VlogV RlogR ClogC SlogS Rloga Clogb S mass")
     V1logV1 = RlogR + ClogC - SlogS
     D_V_W = VlogV - (Rloga + Clogb) - total + mass
@@ -89,3 +98,22 @@ def step_8_no_smaller_error_will_do():
 def step_9_with_unequal_marginals_the_identity_fails():
     wrong = sympy.Matrix([[1, 2], [3, 6]])  # of rank one, but with other column sums than the example
     assert not is_zero_in_logs(pythagoras(example, sympy.Matrix([[1, 1], [2, 2]]), wrong))
+
+
+def step_10_entries_may_be_0():
+    patterns = [
+        mask for mask in PATTERNS if all(sum(mask.row(i)) for i in range(mask.rows)) and all(sum(mask.T.row(j)) for j in range(mask.cols))
+    ]
+    assert len(patterns) == 7 + 25 + 1  # by inclusion and exclusion over the empty rows and columns
+    for mask in patterns:
+        V = positive_matrix("v", *mask.shape).multiply_elementwise(mask)
+        W = positive_matrix("a", mask.rows, 1) * positive_matrix("b", 1, mask.cols)
+        limit = error.value.subs({S: sum(V), information: mutual_information(V)})
+        assert is_zero_in_logs(pythagoras(V, W, rank_one(V)))
+        assert is_zero_in_logs(divergence(V, rank_one(V)) - limit)
+    assert sympy.limit(u * sympy.log(u) - u + 1, u, 0, "+") == 1  # phi of step 4 at an entry 0: convex up to there, and positive
+
+
+def step_11_a_permutation_loses_all_of_its_entropy():
+    """V = identity: D = S log n, which is S times the entropy of the rows; so entries 0 do not make the error vanish."""
+    assert is_zero_in_logs(divergence(sympy.eye(3), rank_one(sympy.eye(3))) - 3 * sympy.log(3))

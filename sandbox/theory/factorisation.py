@@ -3,7 +3,8 @@
     V1 = R C^T / S,   R = row sums, C = column sums, S = total
     D(V || W) = sum_ij V_ij log(V_ij / W_ij) - V_ij + W_ij            generalised Kullback-Leibler (I-) divergence
 
-V1 is the minimiser of D(V || a b^T) over positive a, b, and D(V || V1) = S I, with I the mutual information (in nats)
+with 0 log 0 = 0. V may have entries 0 but no row or column of them. V1 is the minimiser of D(V || a b^T) over
+positive a, b, and D(V || V1) = S I, with I the mutual information (in nats)
 of the row and the column index under V / S. Source: Shazeer & Stern (1804.04235), section 3, for the statement;
 derived again in the proof.
 """
@@ -18,8 +19,13 @@ PROOF = "proofs/proof_rank_one_nmf.py"
 
 
 def divergence(V: sympy.Matrix, W: sympy.Matrix) -> sympy.Expr:
-    """D(V || W) of two matrices of positive entries, of one shape."""
-    return sum((x * sympy.log(x / y) - x + y for x, y in zip(V, W, strict=True)), sympy.Integer(0))
+    """D(V || W) of two matrices of one shape: V of entries >= 0, W of positive ones."""
+    return sum((x_log_ratio(x, y) - x + y for x, y in zip(V, W, strict=True)), sympy.Integer(0))
+
+
+def x_log_ratio(x: sympy.Expr, y: sympy.Expr) -> sympy.Expr:
+    """x log(x / y), and 0 where x is the number 0."""
+    return sympy.Integer(0) if x == 0 else x * sympy.log(x / y)
 
 
 def rank_one(V: sympy.Matrix) -> sympy.Matrix:
@@ -32,7 +38,7 @@ def mutual_information(V: sympy.Matrix) -> sympy.Expr:
     """Of the row and the column index drawn with probability V_ij / S, in nats."""
     total = sum(V)
     joint, independent = V / total, rank_one(V) / total
-    return sum((p * sympy.log(p / q) for p, q in zip(joint, independent, strict=True)), sympy.Integer(0))
+    return sum((x_log_ratio(p, q) for p, q in zip(joint, independent, strict=True)), sympy.Integer(0))
 
 
 error = Bound(
