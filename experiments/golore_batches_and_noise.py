@@ -3,7 +3,7 @@
 Claims: there is no such size: every odd batch stalls, the later the larger; no even batch does, and the larger the
         slower; with normal noise there is no stall, but 1 / |grad f| grows linearly only
 Proof:  none; the closed forms are derived below
-Cost:   about 6 s on one core
+Cost:   about 8 s on one core
 Run:    sandbox check galore.counterexample.odd-batch galore.counterexample.even-batch galore.counterexample.normal-noise
 
 The problem of golore_counterexample.py: GaLore's basis, new at every step, holds the directions of the r largest
@@ -22,6 +22,9 @@ so |grad f|^2 ~ 1/k^2, neither a stall nor a linear rate.
 The predictions were committed before the first run. The three laws were known from an own earlier study at other
 settings, where normal noise gave 0.049 and 0.195 against predicted 0.056 and 0.224, of another mean of s; the value of
 odd-batch to the last digit and the mean of 1/s, for which the law is exact at small s, are new.
+Changed after a first run: normal-noise ran 400 steps at lr 0.1 and 0.2 with the seeds 0 to 255, and held; but its
+standard error of 3 % at 0.2 could not stand the correction for many claims, so it runs at 0.05 and 0.1, with 512 fresh
+seeds and 240 steps. Prediction and tau are the same.
 """
 
 from dataclasses import dataclass, replace
@@ -145,11 +148,11 @@ CLAIMS = (
         tier="quick",
         cost_s=3.0,
         quantity="growth of the mean inverse singular value of the gradient per refresh",
-        plan=Grid((Noise(1, 0.1, 400, "gaussian"), Noise(1, 0.2, 400, "gaussian")), tuple(range(256)), 256),
+        plan=Grid((Noise(1, 0.05, 240, "gaussian"), Noise(1, 0.1, 240, "gaussian")), tuple(range(1000, 1512)), 512),
         measure=shrink,
         estimate=Mean("growth"),
         predicted=Outcome.HOLDS,
         limit=normal_noise_growth,
-        tau=0.1,  # moves are rare, once in about 12 refreshes at 1/s = 15, and large: a seed spreads by 20 to 30 %
+        tau=0.1,  # moves are rare, once in about 12 refreshes at 1/s = 15, and large: a seed spreads by 20 to 30 %, 512 by 1.4 %
     ),
 )

@@ -4,13 +4,13 @@ Claims: |grad f|^2 stays at (n-r) sigma^2 / 4 = 1.5 for GaLore with gradient des
         falls linearly for plain gradient descent; a fresh random basis every step moves on, to a floor that grows
         with lr
 Proof:  none; the closed forms are derived below
-Cost:   about 7 s on one core
+Cost:   about 3 s on one core
 Run:    sandbox check galore.counterexample-stall galore.counterexample-stall.any-rule galore.counterexample.random-basis
 
 The problem (GoLore, its script, which was read; the paper was not. Here with B = 0): f(X) = |X_top|^2 / 2, X_top = the
-first n - r rows, and the stochastic gradient is blockdiag(X_11, xi sigma I_r) with xi = +-1. From X_11 = (sigma/2) I the r largest singular
-values are those of the noise, so GaLore's P is the noise block, P^T grad f = 0, and f does not move, whatever rule
-works inside. Full gradient descent: |grad f|^2 <- (1 - lr)^2 |grad f|^2.
+first n - r rows, and the stochastic gradient is blockdiag(X_11, xi sigma I_r) with xi = +-1. From X_11 = (sigma/2) I
+the r largest singular values are those of the noise, so GaLore's P is the noise block, P^T grad f = 0, and f does not
+move, whatever rule works inside. Full gradient descent: |grad f|^2 <- (1 - lr)^2 |grad f|^2.
 
 Fresh basis: X <- X - lr Pi G, Pi = the projection on r random directions of n. E Pi_ij^2 = r (n-r) / (n (n-1) (n+2))
 for i != j and E Pi_ii^2 = r (r+2) / (n (n+2)), so per step the noise adds  lr^2 sigma^2 r (n-r) E Pi_ij^2,  the pull

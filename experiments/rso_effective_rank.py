@@ -3,7 +3,7 @@
 Claims: with the step 1 / Lhat of the worst case the price is m/r; with the step that E P P^T H P P^T allows it is,
         within 20 %, 1 + tr(H) / (r L), the effective rank over r; both are read off an exact recursion within 3 %
 Proof:  none; the recursion is exact for mean squares, the law drops terms of order 1/m and 1/r (below)
-Cost:   about 12 s on one core
+Cost:   about 15 s on one core
 Run:    sandbox check rso.iterations.second-moments rso.iterations.m-over-r rso.iterations.effective-rank
 
 RSO with one inner gradient step a per round is W <- W - a P P^T H W. In the eigenbasis of H the second moments p_i =
@@ -124,7 +124,7 @@ CLAIMS = (
         dossier="rso C6",
         kind="equality",
         tier="quick",
-        cost_s=4.0,
+        cost_s=6.0,
         quantity="iterations relative to full gradient descent",
         plan=Grid(
             (Setting(32, 8, "worst case", 800), Setting(48, 12, "moments", 450), Setting(48, 6, "moments", 600)),
@@ -145,7 +145,7 @@ CLAIMS = (
         dossier="rso C6",
         kind="equality",
         tier="quick",
-        cost_s=9.0,
+        cost_s=7.0,
         quantity=rso.worst_case_slowdown.quantity,
         plan=Grid((Setting(48, 12, "worst case", 1100), Setting(48, 6, "worst case", 2000)), tuple(range(48)), chunk=48),
         measure=measure,
@@ -163,7 +163,7 @@ CLAIMS = (
         dossier="rso C6",
         kind="equality",
         tier="quick",
-        cost_s=5.0,
+        cost_s=3.0,
         quantity=rso.effective_rank_slowdown.quantity,
         plan=Grid(
             (Setting(64, 16, "moments", 500), Setting(64, 8, "moments", 700), Setting(96, 6, "moments", 1200)),

@@ -3,7 +3,7 @@
 Claims: with subproblems that are eps-accurate on average over P the squared gradient norm can stay at 6 Lhat eps for
         ever, and never above; the recalled 18 Lhat eps is true, which follows
 Proof:  proofs/proof_rso_inexact_subproblem.py
-Cost:   about 5 s on one core
+Cost:   about 3 s on one core
 Run:    sandbox check rso.inexact-floor rso.inexact-floor.recalled-18
 
 The solver is an adversary who keeps its promise,  E_P [F(B) - F(B*)] <= eps,  and gives away as little as it can. On
@@ -107,7 +107,7 @@ CLAIMS = (
         dossier="rso C3",
         kind="upper",
         tier="quick",
-        cost_s=5.0,
+        cost_s=3.0,
         quantity=rso.PLATEAU,
         plan=PLAN,
         measure=measure,
