@@ -90,7 +90,7 @@ SHARED = dict(
 CLAIMS = (
     Claim(
         id="adalomo.second-moment-basins",
-        statement="The second moment matters more than momentum: SGD with variance reaches the deeper one from more starts, lr 1e-3 to 3e-2.",
+        statement="The second moment matters more than momentum: SGD with variance ends there from more starts, lr 1e-3 to 3e-2.",
         kind="ordering",
         quantity="share of starts that reach the global minimum, momentum - variance",
         plan=Grid(tuple(Setting("running average", "variance", lr) for lr in SMALL), seeds=(0,)),
