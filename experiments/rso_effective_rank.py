@@ -118,7 +118,7 @@ SEEDS = tuple(range(16))
 CLAIMS = (
     Claim(
         id="rso.iterations.second-moments",
-        statement="on quadratics the recursion of second moments tells what a Haar subspace costs in iterations, whatever the step",
+        statement="on quadratics the recursion of second moments tells what a Haar subspace costs in iterations, with either step",
         source="derived from the second moments of the Haar law",
         known="derived",
         dossier="rso C6",
