@@ -18,7 +18,7 @@ others at the one with the smallest mean over TUNING starts, then on other start
 is 0, where AdaLomo's step vanishes with RMS(w): that helps it, and no claim is made for another minimiser.
 
 Changed after a first run, where the predictions of the old ids stay as they were published:
-  before any result was written down: the matrix start -I -> 3 I (with -I the weight passes 0, where a step that is
+  first, without a record of what was seen: the matrix start -I -> 3 I (with -I the weight passes 0, where a step that is
   scaled by RMS(w) stops), its lr 0.01 -> 0.03, its steps 3000 -> 1000 (cost); the seeds of the vector problems 5 -> 20,
   which was optional stopping: 5 had left the loss open;
   later: the fixed rates (AdaLomo 0.03 and 0.02, LOMO 1 / L) -> a grid for both, because the loss of the
