@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 $(VENV)/.torch: $(VENV)/bin/python
 	@if [ "$$(uname -s)" = Linux ] && [ "$(origin TORCH)" = file ] && ! command -v nvidia-smi >/dev/null 2>&1 \
 	  && ! $(PIP) install -q --dry-run --no-index --no-deps "$(TORCH)" >/dev/null 2>&1; then \
-	  echo "Hint: no NVIDIA driver was found, and $(TORCH) may download gigabytes of CUDA libraries."; \
+	  echo "Hint: no NVIDIA driver was found here, and $(TORCH) may download gigabytes of CUDA libraries."; \
 	  echo "      The CPU build is much smaller: stop here (Ctrl-C) and see \"PyTorch's CPU build\" in README.md."; \
 	  sleep 3; \
 	fi

@@ -3,7 +3,6 @@
 Exit codes: 0, or 1 where a run differs from what the record says (or a proof or a card fails), or 2 for a wrong call.
 """
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,20 +12,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from sandbox.cli_card import CardPath, Json, Root, card, print_json
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Checks what papers claim about memory-efficient training, by proof and by measurement, and hands on what holds.",
 )
-card = typer.Typer(no_args_is_help=True, help="Settings cards: what holds, for a run at full scale.")
 app.add_typer(card, name="card")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="claim ids, or systems (`rso`); none: all", show_default=False)]
 ProofIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="proofs or bounds; none: all", show_default=False)]
-Root = Annotated[Path | None, typer.Option(help="folder with pyproject.toml and experiments/; default: the nearest one upward")]
-CardPath = Annotated[Path, typer.Argument(metavar="CARD", help="a settings card, JSON")]
 Out = Annotated[Path | None, typer.Option(help="where results are kept; default: ROOT/results")]
-Json = Annotated[bool, typer.Option("--json", help="print a list of objects instead of a table")]
 Workers = Annotated[int | None, typer.Option(help="worker processes, one thread each; 0: in this process; default: one per core")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="run again what is stored already")]
 Record = Annotated[bool, typer.Option("--record", help="export the rows of full and study claims to experiments/records/")]
@@ -47,7 +44,7 @@ def list_(names: Ids = None, root: Root = None, out: Out = None, as_json: Json =
     wanted = {claim.id for claim in choose(bench.experiments, names or [])}
     results = [result for result in bench.look() if result.claim.id in wanted]
     if as_json:
-        _print_json([result.as_json() for result in results])
+        print_json([result.as_json() for result in results])
     else:
         console().print(listing(results, console().width))
 
@@ -71,7 +68,7 @@ def check(
     from sandbox.report.terminal import console, progress_bar, show
 
     bench = open_bench(root, out)
-    asked = order(bench, names or [], tier, workers=os.cpu_count() or 1 if workers is None else workers, fresh=fresh)
+    asked = order(bench, names or [], tier, workers=os.cpu_count() or 1 if workers is None else workers, fresh=fresh, record=record)
     try:
         with progress_bar() as progress:
             results = bench.run(asked, progress)
@@ -82,7 +79,7 @@ def check(
     slow = [r.claim for r in chosen if r.claim.tier != "quick" and r.origin == "measured"]
     written = [*(bench.record(slow) if record else []), *_write(results, bench.out, bench.root)]
     if as_json:
-        _print_json([result.as_json() for result in chosen])
+        print_json([result.as_json() for result in chosen])
     else:
         show(chosen, console())
         typer.echo("\n".join(f"wrote {path}" for path in written))
@@ -102,14 +99,14 @@ def prove(names: ProofIds = None, as_json: Json = False, root: Root = None) -> N
     folder = root.resolve() if root else find_root(Path.cwd())
     checked = proofs.prove(folder, proofs.proofs(folder, names or []))
     if as_json:
-        _print_json([one.as_json() for one in checked])
+        print_json([one.as_json() for one in checked])
     else:
         console().print(proof_table(checked))
     raise typer.Exit(0 if all(one.status == "proved" for one in checked) else 1)
 
 
 @app.command()
-def report(out: Out = None, root: Root = None) -> None:
+def report(out: Out = None, as_json: Json = False, root: Root = None) -> None:
     """Write the web page and the settings cards from what is stored and recorded; runs nothing.
 
     Example: sandbox report --out results
@@ -117,7 +114,12 @@ def report(out: Out = None, root: Root = None) -> None:
     from sandbox.ledger.bench import open_bench
 
     bench = open_bench(root, out)
-    typer.echo("\n".join(f"wrote {path}" for path in _write(bench.look(), bench.out, bench.root)))
+    bench.require_writable()
+    written = _write(bench.look(), bench.out, bench.root)
+    if as_json:
+        print_json([{"id": str(path), "status": "written"} for path in written])
+    else:
+        typer.echo("\n".join(f"wrote {path}" for path in written))
 
 
 @app.command()
@@ -136,9 +138,11 @@ def hessian(
     """
     from sandbox.cli_hessian import hessian_of
     from sandbox.curvature import structure
+    from sandbox.outputs import require_writable
     from sandbox.report import figures
     from sandbox.report.terminal import console, mass_table
 
+    require_writable(out)
     matrix, partitions = hessian_of(family, width, steps=steps, seed=seed, text=text)
     rows = structure.within(matrix, partitions)
     picture = structure.heat_map(matrix)
@@ -147,36 +151,9 @@ def hessian(
     path.write_bytes(figures.heat_map(picture.values, [round(edge) for edge in picture.edges], f"{family} block, |H|"))
     if as_json:
         plain = ({k: v if v == v else None for k, v in asdict(row).items()} for row in rows)  # one block: no excess
-        return _print_json([{"id": f"{row['name']}/{row['partition']}", "status": "measured"} | row for row in plain])
+        return print_json([{"id": f"{row['name']}/{row['partition']}", "status": "measured"} | row for row in plain])
     console().print(mass_table(rows))
     typer.echo(f"wrote {path}")
-
-
-@card.command("show")
-def card_show(path: CardPath) -> None:
-    """What a card says, for a reader.
-
-    Example: sandbox card show results/cards/NAME.json
-    """
-    from sandbox.handoff.card import show
-
-    typer.echo(show(path))
-
-
-@card.command("verify")
-def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> None:
-    """Whether a card still says the truth here: seal, verdicts, text, and its first ten losses.
-
-    Example: sandbox card verify results/cards/NAME.json
-    """
-    from sandbox.handoff.card import verify
-
-    problems = verify(path, root)
-    if as_json:
-        _print_json([{"id": str(path), "status": "refused" if problems else "verified", "problems": problems}])
-    else:
-        typer.echo("\n".join(f"{path}: {problem}" for problem in problems) or f"{path}: verified")
-    raise typer.Exit(1 if problems else 0)
 
 
 @app.command()
@@ -200,7 +177,7 @@ def train(
         typer.echo(f"{path}: {failure}", err=True)
         raise typer.Exit(1) from failure
     if as_json:
-        _print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
+        print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
     else:
         typer.echo("\n".join(f"wrote {file}" for file in done.files))
 
@@ -212,16 +189,17 @@ def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:
     return [write_page(results, out, root), *write_cards(results, out, root)]
 
 
-def _print_json(objects: Sequence[dict[str, Any]]) -> None:
-    typer.echo(json.dumps(objects, indent=1, allow_nan=False))
-
-
 def main() -> None:
-    """Entry point: a ValueError of ours becomes one sentence on stderr and exit code 2."""
+    """Entry point: a ValueError of ours, or a file that the system refuses, is one sentence on stderr and exit code 2."""
     try:
         app()
     except ValueError as error:
         typer.echo(f"sandbox: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        path = error.filename2 or error.filename  # the second one is where a finished file was to go
+        what = f"{path} cannot be used: {error.strerror}" if path else str(error)
+        typer.echo(f"sandbox: {what}; choose another place, or make this one free and writable", err=True)
         sys.exit(2)
 
 

@@ -13,8 +13,12 @@ from sandbox.run import run
 
 
 def hessian_of(family: str, width: int, *, steps: int, seed: int, text: str) -> tuple[Any, dict[str, Any]]:
-    """The Hessian in the tensors of a one-block model on real text (embedding and head left out), and two partitions of it."""
+    """The Hessian in the tensors of a one-block model on real text (embedding and head left out), and two partitions of it.
 
+    Raises ValueError for fewer than 0 steps.
+    """
+    if steps < 0:
+        raise ValueError(f"the Hessian is taken after steps >= 0 of AdamW (0: at the start), got {steps}")
     torch.set_num_threads(1)
     config = {"gpt": gpt.GPTConfig, "llama": llama.LlamaConfig}[family]
     model = config(vocab=2, width=width, layers=1, heads=4, context=16)

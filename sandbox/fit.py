@@ -6,6 +6,12 @@ A `Sample` is what one seed of one setting gave. An estimator (chosen in the cla
     RatioOfMeans      mean(a) / mean(b), a ratio of means and not a mean of ratios; linearised (delta-method) t interval
     PairedDifference  mean over seeds of a - b, t interval of the paired differences
     Range             [min, max] over seeds: for counts, deterministic equalities and bounds that must hold for every instance
+
+What diverged keeps its sign: a fit of +inf says that what the claim speaks of diverged on a seed (in a comparison: the first key,
+whatever the second did), a fit of -inf that only the baseline of a comparison did.
+
+n equal samples of a statistical estimator are no certainty: their interval is a point, but their p-value is at least 2^-n, which is
+what a sign test makes of n values on one side. So n equal samples decide at 95 % from n = 6 on. A number that cannot vary is a Range.
 """
 
 import math
@@ -32,6 +38,7 @@ class Fit:
 
     se: standard error over seeds.  df: degrees of freedom of the t interval; 0 means [least, most] is the range of the samples.
     level: two-sided confidence level of (low, high).  A sample that is not finite makes the fit `diverged`.
+    baseline: the key that a comparison is made against, "" where the estimator compares nothing.
     """
 
     quantity: str
@@ -42,10 +49,16 @@ class Fit:
     most: float
     samples: tuple[Sample, ...]
     level: float = 0.95
+    baseline: str = ""
 
     @property
     def diverged(self) -> bool:
         return not math.isfinite(self.value)
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether an estimate over seeds has no spread at all, so that its t interval is a point."""
+        return self.df > 0 and self.se == 0 and not self.diverged
 
     @property
     def half_width(self) -> float:
@@ -66,11 +79,14 @@ class Fit:
         return replace(self, level=level)
 
     def p_beyond(self, edge: float) -> float:
-        """One-sided p-value of "the true value lies on the other side of `edge`"; 0 where no statistics are involved."""
+        """One-sided p-value of "the true value lies on the other side of `edge`"; 0 where no statistics are involved.
+
+        2^-n where all n samples are equal, 1 where they lie on the edge.
+        """
         if not self.df:
             return 0.0
         if self.se == 0:
-            return 0.0 if self.value != edge else 1.0
+            return 2.0 ** -(self.df + 1) if self.value != edge else 1.0
         from scipy.stats import t
 
         return float(t.sf(abs(self.value - edge) / self.se, self.df))
@@ -96,8 +112,8 @@ class PairedDifference:
     second: str
 
     def __call__(self, samples: Sequence[Sample], quantity: str) -> Fit:
-        with np.errstate(invalid="ignore"):  # inf - inf: both diverged
-            return _t_fit(column(samples, self.first) - column(samples, self.second), samples, quantity)
+        a, b = column(samples, self.first), column(samples, self.second)
+        return replace(_lost(a, b, samples, quantity) or _t_fit(a - b, samples, quantity), baseline=self.second)
 
 
 @dataclass(frozen=True)
@@ -112,15 +128,16 @@ class RatioOfMeans:
 
     def __call__(self, samples: Sequence[Sample], quantity: str) -> Fit:
         a, b = column(samples, self.numerator), column(samples, self.denominator)
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            return _t_fit(np.full(len(a), math.inf), samples, quantity)
+        if lost := _lost(a, b, samples, quantity):
+            return replace(lost, baseline=self.denominator)
         if abs(b.mean()) < 1e-300:
             raise ValueError(f"a ratio of means needs a denominator that is not 0; the mean of {self.denominator!r} is {b.mean()}")
         ratio = a.mean() / b.mean()
         fit = _t_fit((a - ratio * b) / b.mean(), samples, quantity)
         with np.errstate(divide="ignore", invalid="ignore"):  # one seed's denominator may be 0; the mean is not
             each = a / b
-        return replace(fit, value=float(ratio), least=float(each.min()), most=float(each.max()))
+        se = 0.0 if _equal(each) else fit.se
+        return replace(fit, value=float(ratio), se=se, least=float(each.min()), most=float(each.max()), baseline=self.denominator)
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,7 @@ class Range:
 
     def __call__(self, samples: Sequence[Sample], quantity: str) -> Fit:
         x = column(samples, self.key)
-        value = float(x.mean()) if np.isfinite(x).all() else math.inf
+        value = float(x.mean()) if np.isfinite(x).all() else _sign(x)
         return Fit(quantity, value, 0.0, 0, float(x.min()), float(x.max()), tuple(samples))
 
 
@@ -146,9 +163,27 @@ def _t_fit(x: np.ndarray, samples: Sequence[Sample], quantity: str) -> Fit:
     if n < 2:
         raise ValueError(f"an interval over seeds needs at least 2 of them, got {n} for {quantity!r}; use Range for a deterministic number")
     if not np.isfinite(x).all():
-        return Fit(quantity, math.inf, 0.0, n - 1, float(x.min()), float(x.max()), tuple(samples))
-    se = float(x.std(ddof=1) / math.sqrt(n))
+        return Fit(quantity, _sign(x), 0.0, n - 1, float(x.min()), float(x.max()), tuple(samples))
+    se = 0.0 if _equal(x) else float(x.std(ddof=1) / math.sqrt(n))
     return Fit(quantity, float(x.mean()), se, n - 1, float(x.min()), float(x.max()), tuple(samples))
+
+
+def _lost(ours: np.ndarray, theirs: np.ndarray, samples: Sequence[Sample], quantity: str) -> Fit | None:
+    """The fit of a comparison in which a side diverged: +inf where ours did on any seed, -inf where only theirs did, else None."""
+    if np.isfinite(ours).all() and np.isfinite(theirs).all():
+        return None
+    sign = -math.inf if np.isfinite(ours).all() else math.inf
+    return _t_fit(np.full(len(ours), sign), samples, quantity)
+
+
+def _equal(x: np.ndarray) -> bool:
+    """Whether all values are one number, up to the rounding of a few operations."""
+    return bool(np.ptp(x) <= 4 * np.finfo(float).eps * np.abs(x).max())
+
+
+def _sign(x: np.ndarray) -> float:
+    """-inf where nothing but -inf is not finite, else +inf; not a number counts as +inf."""
+    return -math.inf if (x[~np.isfinite(x)] == -math.inf).all() else math.inf
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
@@ -158,8 +193,13 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def contraction_factor(gap: Sequence[float], window: tuple[int, int]) -> float:
-    """Geometric mean of gap[k + 1] / gap[k] over the half-open window of steps; the gap must be positive there."""
+    """Geometric mean of gap[k + 1] / gap[k] over the half-open window of steps.
+
+    Raises ValueError for a window that holds fewer than two of the steps, and where the gap is not positive at its ends.
+    """
     first, last = window
+    if not (0 <= first <= last - 2 and last <= len(gap)):
+        raise ValueError(f"a contraction factor needs a window of at least 2 steps within 0..{len(gap)}, got {window}")
     start, end = float(gap[first]), float(gap[last - 1])
     if not (start > 0 and end > 0):
         raise ValueError(f"a contraction factor needs positive gaps, got {start} at step {first} and {end} at step {last - 1}")

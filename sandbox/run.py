@@ -45,11 +45,18 @@ class Trace:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Multiplier of lr: linear warm-up over `warmup` steps, then cosine from 1 to `floor` at `total` steps."""
+    """Multiplier of lr: linear warm-up over `warmup` steps, then cosine from 1 to `floor` at `total` steps.
+
+    Raises ValueError for a warm-up that is longer than the whole.
+    """
 
     total: int
     warmup: int = 0
     floor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup <= self.total:
+            raise ValueError(f"a schedule needs 0 <= warmup <= total, got warmup {self.warmup} and total {self.total} steps")
 
     def __call__(self, k: int) -> float:
         if k < self.warmup:

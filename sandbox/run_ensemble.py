@@ -82,9 +82,6 @@ class _Inputs:
         self.leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in leaves]
         return tuple(leaf for leaf in self.leaves if isinstance(leaf, Tensor))
 
-    def _draw(self, seed: int, k: int) -> Any:
-        return self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like)
-
     def loss_and_grads(self, params: Params, tensors: tuple[Tensor, ...]) -> tuple[Tensor, Params]:
         mine = iter(tensors)
         leaves = [next(mine) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]

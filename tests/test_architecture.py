@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EVERY_ROOM = {p.stem for p in (ROOT / "sandbox").iterdir() if not p.name.startswith("_")}
 MAY_IMPORT = {
     "draws": set(),
+    "outputs": set(),
     "problems": set(),
     "optimizers": set(),
     "theory": set(),
@@ -29,9 +30,10 @@ MAY_IMPORT = {
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
     "cli_hessian": {"curvature", "models", "optimizers", "run"},
+    "cli_card": {"handoff"},
     "cli": EVERY_ROOM,
 }
-LEAF = {"draws"}  # random numbers as a pure function of a key: every room may import it
+LEAF = {"draws", "outputs"}  # random numbers as a pure function of a key, and a check of folders: every room may import them
 FILES = sorted(p for p in (ROOT / "sandbox").rglob("*.py") if p.name != "__init__.py")
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 

@@ -112,14 +112,23 @@ def test_inconclusive_says_how_many_seeds_would_decide(here, folder):
         (["check", "toy.uper"], "no claim is named 'toy.uper' among 4; the nearest are toy.upper"),
         (["check", "toy.slow"], "toy.slow is of the full tier (about 77 s on one core) and nothing is recorded for it; add --tier full"),
         (["check", "--workers", "-1"], "must be >= 0 (0: in this process), got -1"),
-        (["check", "toy.count", "--workers", "0", "--record"], "none was run here: add --tier full"),
+        (["check", "toy.count", "--record"], "--tier quick runs none of the 1 that were asked for: name one of them and add --tier full"),
+        (["check", "--record"], "--tier quick runs none of the 4 that were asked for"),
+        (["check", "toy.count", "--record", "--tier", "full"], "--tier full runs none of the 1 that were asked for"),
+        (["check", "toy.slow", "--fresh"], "toy.slow is of the full tier, so --tier quick cannot run it anew; add --tier full (about 77 s"),
+        (["check", "--out", "pyproject.toml"], "pyproject.toml cannot"),
+        (["check", "--out", "/proc/results"], "/proc/results cannot"),
+        (["report", "--out", "pyproject.toml/deep"], "pyproject.toml/deep cannot"),
+        (["hessian", "--out", "pyproject.toml"], "pyproject.toml cannot"),
+        (["hessian", "--steps", "-1"], "after steps >= 0 of AdamW (0: at the start), got -1"),
         (["list", "--root", "/nowhere"], "/nowhere/experiments is not a folder"),
         (["prove"], "has none; name another root"),
     ],
 )
-def test_wrong_calls_exit_2_with_one_sentence(here, words, message):
+def test_wrong_calls_exit_2_with_one_sentence(here, folder, words, message):
     code, _, err = here(*words)
     assert code == 2 and message in err and err.startswith("sandbox: ") and err.count("\n") == 1
+    assert folder.calls == []  # said before anything runs
 
 
 def test_an_unknown_option_exits_2(here):
@@ -133,6 +142,37 @@ def test_a_slow_claim_by_name_shows_its_record_once_there_is_one(here, folder):
     (folder.path / "results" / "ledger.sqlite").unlink()
     code, out, _ = check(here, "toy.slow")
     assert code == 0 and "recorded 20" in out and folder.calls == ["4.0 0", "4.0 1"]
+
+
+def test_fresh_of_a_slow_claim_is_refused_even_where_something_is_stored(here, folder):
+    """Without --tier full nothing would run, and the stored rows would look like new ones."""
+    check(here, "toy.slow", "--tier", "full")
+    code, _, err = check(here, "toy.slow", "--fresh")
+    assert code == 2 and "cannot run it anew; add --tier full" in err
+    assert check(here, "toy.slow")[0] == 0 and check(here, "toy.slow", "--fresh", "--tier", "full")[0] == 0
+    assert folder.calls == ["4.0 0", "4.0 1"] * 2
+
+
+def test_fresh_of_a_whole_system_runs_what_its_tier_can(here, folder):
+    assert check(here, "toy", "--fresh")[0] == 0 and len(folder.calls) == 7
+    folder.edit('tier="quick"', 'tier="study"')
+    code, _, err = sandbox(folder, "check", "toy", "--fresh")[0::1]
+    assert code == 2 and "of the study tier" in err
+
+
+@pytest.mark.parametrize("where", ["results/cards", "experiments/records"])
+def test_places_that_cannot_be_written_are_found_before_the_work(here, folder, where):
+    (folder.path / where).parent.mkdir(exist_ok=True)
+    (folder.path / where).write_text("a file in the way")
+    code, _, err = check(here, "--tier", "full", "--record")
+    assert code == 2 and f"{where} cannot" in err and folder.calls == []
+
+
+def test_a_file_that_the_system_refuses_is_one_sentence(here, folder):
+    """The page itself is a folder: nothing that was tried before could tell."""
+    (folder.path / "results" / "report.html").mkdir(parents=True)
+    code, _, err = check(here, "toy.count")
+    assert code == 2 and "results/report.html cannot be used: Is a directory" in err and err.count("\n") == 1
 
 
 def test_fresh_and_out(here, folder, tmp_path_factory):
@@ -164,6 +204,8 @@ def test_list_runs_nothing_and_shows_source_cost_and_last_verdict(here, folder):
 def test_report_writes_the_page_from_what_is_there(here, folder):
     code, out, _ = here("report")
     assert code == 0 and "report.html" in out and folder.calls == []
+    code, out, _ = here("report", "--json")
+    assert code == 0 and json.loads(out) == [{"id": str(folder.path / "results" / "report.html"), "status": "written"}]
 
 
 PROOF = "def step_1_holds():\n    assert 1 + 1 == 2\n\n\ndef step_2_{name}():\n    assert {condition}\n"
@@ -180,7 +222,8 @@ def test_prove_runs_the_steps_and_exits_1_where_one_fails(here, folder, monkeypa
     code, out, _ = here("prove", "--json")
     found = {entry["id"]: entry for entry in json.loads(out)}
     assert code == 1 and (found["good"]["status"], found["bad"]["status"]) == ("proved", "failed")
-    assert found["good"]["steps"] == 2 and list(found["bad"]["failed"]) == ["step_2_bad"]
+    assert all(found["good"][key] is None for key in ("predicted", "found", "value", "low", "high", "limit", "seeds"))
+    assert found["good"]["seconds"] >= 0 and found["good"]["steps"] == 2 and list(found["bad"]["failed"]) == ["step_2_bad"]
     assert here("prove", "good")[0] == 0
     assert "the nearest are: good" in here("prove", "goood")[2]
 
@@ -204,9 +247,23 @@ def test_hessian_writes_a_picture_and_strict_json(here, folder):
 
 
 def test_a_card_that_is_not_there(here):
-    code, out, _ = here("card", "verify", "nothing.json")
-    assert code == 1 and "does not exist" in out
-    assert here("card", "show", "nothing.json")[0] == 2
+    for words in (["verify"], ["verify", "--json"], ["show"], ["show", "--json"]):
+        code, out, err = here("card", *words, "nothing.json")
+        assert code == 2 and out == "" and "the card 'nothing.json' does not exist" in err
+
+
+def test_a_card_as_json_says_whether_its_seal_holds(here, folder, monkeypatch):
+    from sandbox.handoff import reading
+
+    class Found:
+        def as_json(self):
+            return {"schema": "s", "digest": "d"}
+
+    for problems, status in (([], "sealed"), (["it was changed"], "changed")):
+        monkeypatch.setattr(reading, "read", lambda path, problems=problems: (Found(), problems))
+        code, out, _ = here("card", "show", "--json", "any.json")
+        expected = {"id": "any.json", "status": status, "problems": problems, "schema": "s", "digest": "d"}
+        assert code == 0 and json.loads(out) == [expected]
 
 
 def wait_for(condition, seconds=60):

@@ -157,8 +157,41 @@ def test_p_beyond_is_the_one_sided_t_test_of_scipy():
 
 def test_p_beyond_without_spread_or_without_statistics():
     same = Mean("x")(samples(x=[2.0, 2.0]), "q")
-    assert (same.p_beyond(1.0), same.p_beyond(2.0)) == (0.0, 1.0)
+    assert (same.p_beyond(1.0), same.p_beyond(2.0)) == (0.25, 1.0)  # a sign test of two values on one side
     assert Range("x")(samples(x=[2.0]), "q").p_beyond(2.0) == 0.0
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 20])
+@pytest.mark.parametrize("estimator", [Mean("a"), PairedDifference("a", "b"), RatioOfMeans("a", "b")])
+def test_n_equal_samples_have_the_p_of_a_sign_test(estimator, n):
+    """scipy's exact binomial test of n successes in n; 0.1 / 0.3 and sums of 0.1 round, and count as equal all the same."""
+    fit = estimator(samples(a=[0.1] * n, b=[0.3] * n), "q")
+    assert fit.all_equal and fit.low == fit.high == fit.value
+    assert fit.p_beyond(9.0) == pytest.approx(stats.binomtest(n, n, 0.5, alternative="greater").pvalue, rel=1e-12)
+
+
+def test_a_ratio_that_is_the_same_on_every_seed_is_equal_samples():
+    """a = b / 3 with b all different: the residuals are rounding, 1e-17, and no measure of certainty."""
+    fit = RatioOfMeans("a", "b")(samples(a=[0.1, 0.2, 0.7], b=[0.3, 0.6, 2.1]), "q")
+    assert fit.all_equal and fit.p_beyond(1.0) == 0.125
+    assert not RatioOfMeans("a", "b")(samples(a=[0.1, 0.2, 0.701], b=[0.3, 0.6, 2.1]), "q").all_equal
+
+
+@pytest.mark.parametrize("estimator", [PairedDifference("a", "b"), RatioOfMeans("a", "b")])
+@pytest.mark.parametrize("lost", [math.inf, -math.inf, math.nan])
+def test_the_sign_says_which_side_of_a_comparison_diverged(estimator, lost):
+    fine, gone = [1.0, 2.0, 4.0], [1.0, lost, 4.0]
+    assert estimator(samples(a=gone, b=fine), "q").value == math.inf
+    assert estimator(samples(a=fine, b=gone), "q").value == -math.inf
+    assert estimator(samples(a=gone, b=gone), "q").value == math.inf  # ours diverged, whatever the baseline did
+    assert estimator(samples(a=[lost, 1.0, 1.0], b=gone), "q").value == math.inf
+    assert estimator(samples(a=fine, b=fine[::-1]), "q").baseline == "b" and Mean("a")(samples(a=fine), "q").baseline == ""
+
+
+@pytest.mark.parametrize("estimator", [Mean("a"), Range("a")])
+@pytest.mark.parametrize("x, value", [([1, -math.inf], -math.inf), ([math.inf, -math.inf], math.inf), ([1, math.nan], math.inf)])
+def test_infinity_keeps_its_sign(estimator, x, value):
+    assert estimator(samples(a=x), "q").value == value
 
 
 def test_slope_of_a_line_and_of_scipy():
@@ -173,6 +206,12 @@ def test_contraction_factor_of_a_geometric_sequence_and_its_window():
     assert contraction_factor([4.0, 1.0], (0, 2)) == 0.25  # one step
     with pytest.raises(ValueError, match=r"positive gaps, got 1\.0 at step 0 and 0\.0 at step 1"):
         contraction_factor([1.0, 0.0], (0, 2))
+
+
+@pytest.mark.parametrize("window", [(0, 1), (1, 1), (2, 1), (0, 4), (-2, 1)])
+def test_a_window_of_fewer_than_two_steps_is_refused(window):
+    with pytest.raises(ValueError, match=rf"a window of at least 2 steps within 0\.\.3, got \({window[0]}, {window[1]}\)"):
+        contraction_factor([4.0, 2.0, 1.0], window)
 
 
 def test_plateau_is_the_mean_of_the_tail():

@@ -12,7 +12,7 @@ import torch
 
 from sandbox.draws import generator
 from sandbox.optimizers.adam import Adam
-from sandbox.optimizers.base import advance
+from sandbox.optimizers.base import advance, with_fields
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
@@ -197,6 +197,31 @@ def test_one_diverging_run_does_not_disturb_the_others():
     assert (wild.status, calm.status) == ("diverged", "finished")
     assert len(wild.loss) == len(single.loss) and len(calm.loss) == 600
     assert list(wild.watched) == list(range(len(wild.loss))) and list(calm.watched)[-1] == 600
+
+
+FRAMES = {
+    "galore": GaLore(GradientDescent(1.0), rank=2, update_gap=1, scale=1.0),
+    "rso": RSO(GradientDescent(1.0), rank=2, update_gap=1, side=0),
+    "coordinate": RSO(GradientDescent(1.0), rank=2, update_gap=1, side=0, law="coordinate"),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_a_frame_that_refreshes_at_every_step_diverges_with_a_status_and_alone(frame):
+    """lr L = 400: the steps multiply the compressed part, until float64 overflows and the gradient is not finite."""
+    problem, calls = isotropic(1.0, 4, 3), {"steps": 400, "seed": 0}
+    for shell in ("stepwise", "fused"):
+        single = run(problem, with_fields(frame, lr=400.0), shell=shell, **calls)
+        assert single.status == "diverged" and len(single.loss) < 400
+    wild, calm = run_ensemble(problem, frame, steps=400, seeds=(0, 1), values={"lr": (400.0, 0.1)})
+    assert (wild.status, calm.status) == ("diverged", "finished") and len(wild.loss) == len(single.loss)
+    np.testing.assert_allclose(calm.loss, run(problem, with_fields(frame, lr=0.1), steps=400, seed=1).loss, **ROUNDING)
+
+
+@pytest.mark.parametrize("total, warmup", [(10, 11), (10, -1), (-1, 0)])
+def test_a_schedule_that_warms_up_longer_than_it_lasts_is_refused(total, warmup):
+    with pytest.raises(ValueError, match=f"0 <= warmup <= total, got warmup {warmup} and total {total}"):
+        Schedule(total, warmup)
 
 
 def test_a_wrong_ensemble_says_so():

@@ -107,13 +107,101 @@ def test_wrong_calls():
             judge(between(0, 1), "parity", margin=margin)
 
 
-def test_more_seeds_is_what_it_takes():
-    """mean 1, se 1, n = 4 against 0: the half width t se must shrink to 1. n (t se / 1)^2, rounded up, with t = 3.1824."""
-    fit = Fit("q", 1.0, 1.0, 3, 0.0, 2.0, ())
-    verdict = judge(fit, "ordering")
-    assert verdict.outcome is I and verdict.more_seeds == math.ceil(4 * 3.18244630528**2)
+@pytest.mark.parametrize("se, value, df", [(1.0, 1.0, 3), (0.3, -0.1, 11), (2.0, 0.5, 1)])
+def test_more_seeds_is_the_least_number_that_decides_at_this_spread(se, value, df):
+    """By trying the two neighbours: the same value and spread on n seeds decide, on n - 1 they do not."""
+    verdict = judge(Fit("q", value, se, df, 0.0, 2.0, ()), "ordering")
+    sd, n = se * math.sqrt(df + 1), verdict.more_seeds
+    outcomes = [judge(Fit("q", value, sd / math.sqrt(m), m - 1, 0.0, 2.0, ()), "ordering").outcome for m in (n - 1, n)]
+    assert verdict.outcome is I and outcomes[0] is I and outcomes[1] is not I and n > df + 1
+
+
+def test_more_seeds_where_nobody_can_say():
     assert judge(between(-1, 1), "ordering").more_seeds is None  # a range does not shrink
-    assert judge(fit, "upper", limit=5.0).more_seeds is None  # decided
+    assert judge(Fit("q", 1.0, 1.0, 3, 0.0, 2.0, ()), "upper", limit=5.0).more_seeds is None  # decided
+    assert judge(Fit("q", 0.0, 1.0, 3, 0.0, 2.0, ()), "ordering").more_seeds is None  # on the edge
+    assert judge(Fit("q", 1e-300, 1.0, 3, 0.0, 2.0, ()), "ordering").more_seeds is None  # as good as on it
+
+
+@pytest.mark.parametrize(
+    "kind, value, distance", [("upper", 9.01, 1.99), ("lower", 10.99, 1.99), ("equality", 9.01, 0.01), ("equality", 10.2, 0.8)]
+)
+def test_more_seeds_counts_only_the_edge_that_decides(kind, value, distance):
+    """The band is [9, 11]: 9.01 lies 0.01 from its bottom, which has no say for an upper limit. With t about 2:
+    (2 sd / distance)^2; t lies in 1.96..2.07, which is 7 % of its square, and rounding up adds at most 5 %."""
+    verdict = judge(Fit("q", value, 1.5, 9, 0.0, 20.0, ()), kind, limit=10.0, tau=0.1)
+    assert verdict.outcome is I
+    assert verdict.more_seeds == pytest.approx((2 * 1.5 * math.sqrt(10) / distance) ** 2, rel=0.12)
+
+
+def test_more_seeds_after_holm_is_counted_at_the_corrected_level():
+    """In a family of 5 the level is 99 %: of the one that was open before, and of the one that Holm opens."""
+    before, lost = judge(shifted(0.2), "ordering"), judge(shifted(0.02), "ordering")
+    again, opened = holm([before, lost], 5)
+    for verdict, alone in ((again, before), (opened, lost)):
+        assert verdict.outcome is I
+        assert verdict.more_seeds == judge(alone.fit.at_level(0.99), "ordering").more_seeds
+    assert again.fit == before.fit and again.more_seeds > before.more_seeds
+
+
+class TestOneSideDiverged:
+    """ours - theirs; a claim speaks of ours."""
+
+    def outcome(self, ours, theirs, kind, **limits):
+        rows = [Sample(i, {"ours": a, "theirs": b}) for i, (a, b) in enumerate(zip(ours, theirs, strict=True))]
+        return judge(PairedDifference("ours", "theirs")(rows, "q"), kind, **limits)
+
+    @pytest.mark.parametrize("kind, limits", [("ordering", {}), ("parity", {"margin": 0.1}), ("upper", {"limit": 1.0})])
+    @pytest.mark.parametrize("lost", [math.inf, math.nan])
+    def test_a_diverged_baseline_decides_nothing(self, kind, limits, lost):
+        verdict = self.outcome([1.0, 1.1, 1.2], [2.0, lost, 2.2], kind, **limits)
+        assert verdict.outcome is I and verdict.reason.startswith("the baseline diverged (theirs)") and verdict.more_seeds is None
+        assert holm([verdict], 3) == (verdict,)
+
+    @pytest.mark.parametrize("kind, limits", [("ordering", {}), ("parity", {"margin": 0.1}), ("lower", {"limit": -9.0})])
+    @pytest.mark.parametrize("theirs", [[2.0, 2.1, 2.2], [2.0, math.inf, 2.2], [math.inf, 2.1, 2.2]])
+    def test_ours_diverged_is_violated_whatever_the_baseline_did(self, kind, limits, theirs):
+        assert self.outcome([1.0, math.inf, 1.2], theirs, kind, **limits).outcome is V
+
+    def test_a_difference_that_was_taken_before_says_the_same_by_its_sign(self):
+        assert judge(Range("x")(values(-math.inf), "q"), "ordering").outcome is I
+        assert judge(Range("x")(values(math.inf), "q"), "ordering").outcome is V
+
+    def test_a_single_number_has_no_baseline(self):
+        assert judge(Mean("x")(values(1.0, -math.inf), "q"), "lower", limit=0.0).outcome is V
+
+
+class TestEqualSamples:
+    """2^-n against 2.5 % on one side: n = 6 gives 1.6 %, n = 5 gives 3.1 %."""
+
+    @pytest.mark.parametrize("n, outcome", [(2, I), (5, I), (6, H)])
+    def test_they_decide_from_six_on(self, n, outcome):
+        verdict = judge(Mean("x")(values(*[-1.0] * n), "q"), "ordering")
+        assert (verdict.outcome, verdict.p, verdict.fit.low, verdict.fit.high) == (outcome, 2.0**-n, -1.0, -1.0)
+        if outcome is I:
+            assert f"all {n} samples are equal" in verdict.reason and verdict.more_seeds == 6
+
+    def test_violation_needs_them_too(self):
+        assert [judge(Mean("x")(values(*[1.0] * n), "q"), "upper", limit=0.0).outcome for n in (5, 6)] == [I, V]
+
+    def test_holm_sees_their_p(self):
+        """0.025 / 2 = 0.0125 lies between 2^-6 and 2^-7."""
+        six, seven = (judge(Mean("x")(values(*[-1.0] * n), "q"), "ordering") for n in (6, 7))
+        assert [holm([verdict], 2)[0].outcome for verdict in (six, seven)] == [I, H]
+        assert holm([six], 2)[0].more_seeds == 7
+
+    def test_on_the_edge_no_number_of_them_decides(self):
+        verdict = judge(Mean("x")(values(*[10.0] * 50), "q"), "upper", limit=10.0)
+        assert (verdict.outcome, verdict.p, verdict.more_seeds) == (I, 1.0, None)
+
+    def test_a_range_is_no_statistic(self):
+        assert judge(Range("x")(values(3.0, 3.0), "q"), "equality", limit=3.0).outcome is H
+
+
+@pytest.mark.parametrize("limit", [math.inf, -math.inf, math.nan])
+def test_a_limit_that_is_not_finite_is_refused(limit):
+    with pytest.raises(ValueError, match=f"must be a finite number.*got {limit} for 'q'"):
+        judge(between(0, 1), "upper", limit=limit)
 
 
 def shifted(p, n=10):
@@ -208,7 +296,9 @@ def test_holm_leaves_counts_open_cases_and_divergence_alone():
     count, inside = judge(between(3, 3), "equality", limit=3.0), judge(shifted(0.2), "ordering")
     gone = judge(Mean("x")(values(1.0, math.inf), "q"), "ordering")
     away = out_of_scope("ordering", "not here")
-    assert holm([count, inside, gone, away], 5) == (count, inside, gone, away)
+    again = holm([count, inside, gone, away], 5)
+    assert (again[0], *again[2:]) == (count, gone, away)
+    assert (again[1].outcome, again[1].fit, again[1].reason) == (I, inside.fit, "")
 
 
 def test_what_survives_keeps_its_interval_and_what_does_not_says_why():

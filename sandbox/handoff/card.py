@@ -1,11 +1,13 @@
 """Settings cards: what a claim has shown to hold, sealed, with what another machine needs to run and to check it.
 
 An experiment's file may expose `CARDS: tuple[CardSpec, ...]`: which claim stands behind which settings. A card is
-written only while every verdict behind it is ATTAINED or HOLDS. A file whose rows must not depend on the code of this
+written only while every verdict behind it is ATTAINED or HOLDS, and removed when one of them no longer is, or when nobody
+asks for it any more (`cards/.written` tells our files from a reader's own). A file whose rows must not depend on the code of this
 room imports nothing from here: it gives (name, claims, recipe) as a plain tuple, and its recipe gives a dict of the
 fields of Recipe.
 """
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from sandbox.handoff.reading import read, show, write
 from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of, rule_of_each
 from sandbox.handoff.schema import SCHEMA, Card, Transferred, sealed
 from sandbox.handoff.verify import verify
+from sandbox.handoff.written import forget_removed, remember
 from sandbox.ledger.claim import Setting
 from sandbox.ledger.loading import load
 from sandbox.ledger.result import Result
@@ -79,16 +82,20 @@ def create(
 def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[Path, ...]:
     """Writes out_dir/cards/NAME.json for every CardSpec below root/experiments whose claims hold; returns the paths.
 
-    A card whose claims no longer hold is removed. Where settings and code did not change, the stored ten losses are
-    kept, those of a published card (root/experiments/records/cards) included, so a second call runs nothing.
+    A card is removed whose claims do not hold now: judged otherwise, not run, or in error; and so is one that we wrote and
+    that no CardSpec names any more. Where settings and code did not change, the stored ten losses are kept, those of a
+    published card (root/experiments/records/cards) included, so a second call runs nothing.
+
+    Raises ValueError where a CardSpec names a claim that nothing has, and where two share a name.
     """
-    by_id, written = {result.claim.id: result for result in results}, []
-    for spec in specs(root):
-        behind = [by_id[claim] for claim in spec.claims if claim in by_id]
-        if len(behind) < len(spec.claims) or any(result.outcome is None for result in behind):
-            continue
-        path = out_dir / "cards" / f"{spec.name}.json"
-        if any(result.outcome not in STRONG for result in behind):
+    by_id, folder, wanted = {result.claim.id: result for result in results}, out_dir / "cards", specs(root)
+    for spec in wanted:
+        _refuse_unknown(spec, by_id)
+    forget_removed(folder, [spec.name for spec in wanted])
+    written = []
+    for spec in wanted:
+        behind, path = [by_id[claim] for claim in spec.claims], folder / f"{spec.name}.json"
+        if any(result.error or result.outcome not in STRONG for result in behind):
             path.unlink(missing_ok=True)
             continue
         case = behind[0].telling
@@ -97,7 +104,15 @@ def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[P
         card = create(recipe, behind, known=_stored(recipe, path, root))
         write(card, path)
         written.append(path)
+    remember(folder, written)
     return tuple(written)
+
+
+def _refuse_unknown(spec: CardSpec, by_id: Mapping[str, Result]) -> None:
+    for claim in spec.claims:
+        if claim not in by_id:
+            near = ", ".join(difflib.get_close_matches(claim, sorted(by_id), n=3, cutoff=0.4)) or "none"
+            raise ValueError(f"the card {spec.name!r} rests on {claim!r}, and no claim has that id; the nearest are: {near}")
 
 
 def specs(root: Path) -> tuple[CardSpec, ...]:

@@ -14,10 +14,9 @@ MOST_PROBLEMS = 5
 
 def read(path: Path) -> tuple[Card, list[str]]:
     """The card, and what is wrong with its seal. Raises ValueError where the file is missing or holds no card."""
+    require_file(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"the card {str(path)!r} does not exist; `sandbox check` writes cards to results/cards/") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{str(path)!r} is not a card: it is not JSON ({error})") from error
     if not isinstance(data, dict):
@@ -31,6 +30,12 @@ def read(path: Path) -> tuple[Card, list[str]]:
         return card, []
     short = said[:16] or "nothing"
     return card, [f"the digest of the card's content is {found[:16]}..., but the card says {short}...: it was changed"]
+
+
+def require_file(path: Path) -> None:
+    """Raises ValueError where there is no such file."""
+    if not path.is_file():
+        raise ValueError(f"the card {str(path)!r} does not exist; `sandbox check` writes cards to results/cards/")
 
 
 def write(card: Card, path: Path) -> None:

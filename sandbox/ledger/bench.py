@@ -10,6 +10,7 @@ from sandbox.ledger.collect import Experiment, choose, collect, find_root
 from sandbox.ledger.execute import Progress, pool
 from sandbox.ledger.result import Result
 from sandbox.ledger.store import Store
+from sandbox.outputs import require_writable
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,21 @@ class Bench:
     def run(self, order: "Order", progress: Progress = lambda done, total, text: None) -> tuple[Result, ...]:
         """Run what is missing; a result for every claim of the root, run or not.
 
-        Raises ValueError where an id names a claim of a slower tier of which nothing is stored or recorded.
+        Raises ValueError where an id names a claim of a slower tier of which nothing is stored or recorded, or which is to run
+        anew; for an order to record that runs nothing which could be recorded; and where the results cannot be written.
         """
+        self._refuse_vain(order)
+        self.require_writable()
         slow = self._too_slow(order)
         ids = order.ids - slow
         with Store(self.ledger) as store, pool(order.workers) as executor:
             orders = Orders(ids, ids if order.fresh else (), slots=max(1, 2 * order.workers))
             return check(self.experiments, store, orders, executor=executor, progress=progress)
+
+    def require_writable(self) -> None:
+        """Raises ValueError where the folder of results, or that of cards in it, cannot be written."""
+        require_writable(self.out)
+        require_writable(self.out / "cards")
 
     def record(self, claims: Sequence[Claim]) -> list[Path]:
         """Export the rows of these claims. Raises ValueError for none, and where one has rows missing at this code version."""
@@ -49,6 +58,23 @@ class Bench:
         if incomplete:
             raise ValueError(f"a record needs all rows at this code version; {', '.join(incomplete)} lack some: run them first")
         return paths
+
+    def _refuse_vain(self, order: "Order") -> None:
+        slow = [claim for claim in order.chosen if TIERS.index(claim.tier) > TIERS.index(order.tier)]
+        named = [claim for claim in slow if claim.id in order.names]
+        if order.fresh and (named or (slow and len(slow) == len(order.chosen))):
+            first = (named or slow)[0]
+            raise ValueError(
+                f"{first.id} is of the {first.tier} tier, so --tier {order.tier} cannot run it anew; "
+                f"add --tier {first.tier} (about {first.cost_s:g} s on one core) or leave --fresh out to see what is stored"
+            )
+        if order.record and not any(claim.tier != "quick" and claim not in slow for claim in order.chosen):
+            raise ValueError(
+                f"a record holds claims of the full and study tiers, and --tier {order.tier} runs none of the {len(order.chosen)} "
+                "that were asked for: name one of them and add --tier full or study"
+            )
+        if order.record:
+            require_writable(self.root / "experiments" / "records")
 
     def _too_slow(self, order: "Order") -> set[str]:
         slow = {claim.id: claim for claim in order.chosen if TIERS.index(claim.tier) > TIERS.index(order.tier)}
@@ -66,13 +92,17 @@ class Bench:
 
 @dataclass(frozen=True)
 class Order:
-    """names: as they were asked for.  chosen: the claims they mean.  workers: 0 means in this process.  fresh: run stored rows again."""
+    """names: as they were asked for.  chosen: the claims they mean.  workers: 0 means in this process.  fresh: run stored rows again.
+
+    record: what is run will be recorded.
+    """
 
     names: tuple[str, ...]
     chosen: tuple[Claim, ...]
     tier: Tier
     workers: int
     fresh: bool = False
+    record: bool = False
 
     @property
     def ids(self) -> frozenset[str]:
@@ -85,6 +115,6 @@ def open_bench(root: Path | None, out: Path | None) -> Bench:
     return Bench(root, out.resolve() if out else root / "results", collect(root))
 
 
-def order(bench: Bench, names: Sequence[str], tier: Tier, *, workers: int, fresh: bool = False) -> Order:
+def order(bench: Bench, names: Sequence[str], tier: Tier, *, workers: int, fresh: bool = False, record: bool = False) -> Order:
     """Raises ValueError for an unknown name, with the nearest ones."""
-    return Order(tuple(names), choose(bench.experiments, names), tier, workers, fresh)
+    return Order(tuple(names), choose(bench.experiments, names), tier, workers, fresh, record)

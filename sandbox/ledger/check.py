@@ -5,7 +5,7 @@ A claim that is not run now shows its stored rows of this code version, else its
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.ledger import records
 from sandbox.ledger.claim import Claim
@@ -41,6 +41,7 @@ def check(
     works = [work for experiment in experiments for work in _works(experiment, store, orders)]
     to_run = [work for work in works if work.claim.id in orders.run]
     errors = Run(to_run, store, executor or InProcess(), orders.slots, progress)()
+    works = _with_stored_siblings(works, store, orders)
     results = []
     for experiment in experiments:
         results += _judged(experiment, [work for work in works if work.experiment is experiment], errors)
@@ -65,6 +66,14 @@ def _works(experiment: Experiment, store: Store, orders: Orders) -> list[Work]:
     subjects = {claim.rows_of for claim in experiment.claims}
     rows = {subject: {} if subject in anew else store.rows(subject, experiment.code) for subject in subjects}
     return [Work(experiment, claim, Reader(rows[claim.rows_of])) for claim in experiment.claims]
+
+
+def _with_stored_siblings(works: Sequence[Work], store: Store, orders: Orders) -> list[Work]:
+    """Claims that were not asked for, but share a subject with one that ran anew, see the store as it is after the run."""
+    anew = {work.subject for work in works if work.claim.id in orders.anew}
+    stored = {(code, subject): store.rows(subject, code) for code, subject in anew}
+    asked = lambda work: work.subject not in anew or work.claim.id in orders.run  # noqa: E731
+    return [work if asked(work) else replace(work, rows=Reader(stored[work.subject])) for work in works]
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,20 @@ class Plan(Protocol):
 
 @dataclass(frozen=True)
 class Grid:
-    """Every setting x every seed, `chunk` seeds to a worker call (an ensemble takes them all at once)."""
+    """Every setting x every seed, `chunk` seeds to a worker call (an ensemble takes them all at once).
+
+    Raises ValueError where a setting or a seed stands twice: a copy would count as an independent sample, or case.
+    """
 
     settings: tuple[Setting, ...]
     seeds: tuple[int, ...]
     chunk: int = 1
+
+    def __post_init__(self):
+        refuse_repeated("settings of a grid", self.settings)
+        refuse_repeated("seeds of a grid", self.seeds)
+        if self.chunk < 1:
+            raise ValueError(f"a worker call takes at least 1 seed, got chunk {self.chunk}")
 
     def missing(self, rows: Rows) -> tuple[Task, ...]:
         tasks = []
@@ -122,6 +131,15 @@ class Claim:
             raise ValueError(f"{self.id}: the bound needs the constants {self.bound.symbols}; give constants=")
         if (self.margin is None) == (self.kind == "parity"):
             raise ValueError(f"{self.id}: margin belongs to parity claims and only to them, got kind {self.kind!r}, margin {self.margin}")
+        self._refuse_what_has_no_effect()
+
+    def _refuse_what_has_no_effect(self) -> None:
+        if self.constants is not None and self.bound is None:
+            raise ValueError(f"{self.id}: constants are what a bound is evaluated at, and this claim has no bound; leave them out")
+        against_zero = self.kind == "ordering" and self.bound is None and not self.limit
+        if self.tau and (self.kind == "parity" or against_zero):
+            other = "the margin is its resolution" if self.kind == "parity" else "it is relative to a limit, which is 0 here"
+            raise ValueError(f"{self.id}: tau {self.tau} would have no effect on a claim of kind {self.kind!r}: {other}; leave it out")
 
     @property
     def rows_of(self) -> str:
@@ -139,6 +157,13 @@ class Claim:
         if callable(self.limit):
             return float(self.limit(setting))
         return 0.0 if self.limit is None else float(self.limit)
+
+
+def refuse_repeated(what: str, entries: Sequence[Any]) -> None:
+    """Raises ValueError, naming the first few, where entries are equal."""
+    repeated = [entry for i, entry in enumerate(entries) if entry in entries[:i]]
+    if repeated:
+        raise ValueError(f"the {what} must differ, but {len(repeated)} of {len(entries)} stand there before: {repeated[:3]}")
 
 
 def per_seed(one: Callable[[Setting, int], Values]) -> Callable[[Setting, tuple[int, ...]], list[Values]]:

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import sandbox.theory
 from sandbox.theory.base import Bound
 
+MEASURED = ("predicted", "found", "value", "low", "high", "limit", "seeds")
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -39,8 +41,9 @@ class Checked:
     failed: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
+        """The keys of a claim's result too; those that only a measurement has are null."""
         rest = {"status": self.status, "steps": self.steps, "seconds": round(self.seconds, 2), "failed": dict(self.failed)}
-        return asdict(self.proof) | rest
+        return asdict(self.proof) | rest | dict.fromkeys(MEASURED)
 
 
 def bounds() -> tuple[Bound, ...]:

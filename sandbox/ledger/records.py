@@ -26,13 +26,13 @@ def path_of(experiment: Experiment) -> Path:
 def read(experiment: Experiment) -> dict[str, Rows]:
     """By subject; {} where nothing is recorded. Raises ValueError, with the path, for a file that is no record of this schema."""
     path = path_of(experiment)
-    return {subject: _rows(subject, entry) for subject, entry in _subjects(path).items()} if path.is_file() else {}
+    return _content(path)[1] if path.is_file() else {}
 
 
 def write(experiment: Experiment, measured: Mapping[str, Rows]) -> Path:
     """Replace the subjects in `measured`, keep the others. Raises ValueError where the folder cannot be written."""
     path = path_of(experiment)
-    subjects = _subjects(path) if path.is_file() else {}
+    subjects = _content(path)[0] if path.is_file() else {}
     for subject, rows in measured.items():
         subjects[subject] = {"code": experiment.code, "torch": torch_version(), "rows": _plain(rows)}
     try:
@@ -45,18 +45,24 @@ def write(experiment: Experiment, measured: Mapping[str, Rows]) -> Path:
     return path
 
 
-def _subjects(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """(the subjects as they stand in the file, their rows)."""
     try:
         content = json.loads(path.read_text())
         if content["schema"] == SCHEMA:
-            return content["subjects"]
+            subjects = content["subjects"]
+            _ = [entry["torch"] for entry in subjects.values()]  # `write` puts it back
+            return subjects, {subject: _rows(subject, entry) for subject, entry in subjects.items()}
         problem = f"it has schema {content['schema']} and this code reads schema {SCHEMA}"
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        problem = f"it is damaged (the key {error} is missing)"
+    except (ValueError, TypeError, AttributeError) as error:
         problem = f"it is damaged ({type(error).__name__}: {error})"
     raise ValueError(f"the record {path} cannot be read: {problem}; restore it from version control or move it away")
 
 
 def _rows(subject: str, entry: Mapping[str, Any]) -> Rows:
+    """Raises KeyError or TypeError for an entry that is not of the schema."""
     rows = {}
     for row in entry["rows"]:
         digest = hashlib.sha256(json.dumps(row["setting"], sort_keys=True).encode()).hexdigest()[:16]

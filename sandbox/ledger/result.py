@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sandbox.ledger.claim import Claim, Setting
+from sandbox.ledger.tuning import edge_remark
 from sandbox.verdict import Outcome, Verdict
 
 
@@ -44,6 +45,12 @@ class Result:
         """The case that decided the outcome: the first with that outcome."""
         return next((case for case in self.cases if case.verdict.outcome is self.outcome), self.cases[0] if self.cases else None)
 
+    @property
+    def remark(self) -> str:
+        """What a reader must know beside the verdict: a best learning rate at an edge of its grid, in any case; "" where nothing."""
+        fits = [case.verdict.fit for case in self.cases if case.verdict.fit is not None]
+        return next((remark for fit in fits if (remark := edge_remark(fit.samples))), "")
+
     def as_json(self) -> dict[str, Any]:
         """The published keys, strict JSON; numbers are those of the telling case."""
         verdict = self.telling.verdict if self.telling else None
@@ -67,6 +74,7 @@ class Result:
             **{name: getattr(self.claim, name) for name in ("source", "known", "dossier", "kind", "tier", "cost_s")},
             "reason": verdict.reason if verdict else "",
             "more_seeds": verdict.more_seeds if verdict else None,
+            "remark": self.remark,
             "error": self.error,
         }
 

@@ -16,19 +16,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from sandbox.ledger.code_version import code_version
 from sandbox.ledger.loading import load
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+CHANGED = "the sources changed while this ran; run again, finished rows are kept"
 
 
 class Order(NamedTuple):
-    """A task for a worker. setting: plain JSON with its class name under `type`."""
+    """A task for a worker. setting: plain JSON with its class name under `type`.  code: the version that its rows are stored under."""
 
     root: str
     file: str
     claim: str
     setting: dict[str, Any]
     seeds: tuple[int, ...]
+    code: str
 
 
 class Delivery(NamedTuple):
@@ -53,16 +56,25 @@ def _follow_parent() -> None:
 
 
 def deliver(order: Order) -> Delivery:
-    """Run the task; an exception inside `measure` comes back as a sentence."""
+    """Run the task; an exception inside `measure` comes back as a sentence, and so do sources that are not those of `order.code`,
+    before or after: what was measured then belongs to no one version.
+    """
     start = time.perf_counter()
     try:
+        if _changed(order):
+            return Delivery((), 0.0, CHANGED)
         module = load(Path(order.file))
         claim = next(claim for claim in module.CLAIMS if claim.id == order.claim)
         _one_torch_thread()
         values = claim.measure(rebuild(module, order.setting), order.seeds)
-        return Delivery(_checked(values, order), time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Delivery((), seconds, CHANGED) if _changed(order) else Delivery(_checked(values, order), seconds)
     except Exception as error:
         return Delivery((), time.perf_counter() - start, _sentence(error, order))
+
+
+def _changed(order: Order) -> bool:
+    return code_version(Path(order.file)) != order.code
 
 
 def rebuild(module: ModuleType, setting: dict[str, Any]) -> Any:

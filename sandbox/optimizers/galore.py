@@ -81,7 +81,12 @@ def lift(P_sr: Tensor, x: Tensor, w: Tensor) -> Tensor:
 
 
 def top_singular(g_mn: Tensor, rank: int) -> Tensor:
-    """(m, rank): the leading left singular vectors, each with its largest entry positive, in the dtype of g."""
-    U_mk = torch.linalg.svd(g_mn.to(torch.promote_types(g_mn.dtype, torch.float32)), full_matrices=False).U[:, :rank]
+    """(m, rank): the leading left singular vectors, each with its largest entry positive, in the dtype of g.
+
+    An entry that is not finite counts as 0, because no decomposition exists then: a run that diverges must come to its end
+    (P^T G still carries the entry to the weights), and the other runs of an ensemble must go on.
+    """
+    finite = torch.where(g_mn.isfinite(), g_mn, 0.0)
+    U_mk = torch.linalg.svd(finite.to(torch.promote_types(g_mn.dtype, torch.float32)), full_matrices=False).U[:, :rank]
     largest = U_mk.gather(0, U_mk.abs().argmax(0, keepdim=True))
     return (U_mk * largest.sign()).to(g_mn.dtype)

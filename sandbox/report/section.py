@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 from sandbox.ledger.result import Case, Result
+from sandbox.ledger.tuning import edge_remark
 from sandbox.report import words
 from sandbox.report.canvas import COLOURS
 from sandbox.report.figures import claim_figure, curves
@@ -23,6 +24,7 @@ def claim_section(result: Result, root: Path) -> str:
         f"<p>{escape(claim.statement)}</p>",
         f"<p>{words.word(result.outcome)}{sentence}{_expected(result)}</p>",
         error,
+        f"<p>Remark: {escape(result.remark)}.</p>" if result.remark else "",
         _facts(result, root),
         _figures(result),
         _cases(result),
@@ -140,7 +142,8 @@ def _case_cells(case: Case) -> list[str]:
 
 def _note(verdict: Verdict) -> str:
     more = f"{verdict.more_seeds} seeds in all would decide" if verdict.more_seeds else ""
-    return escape("; ".join(part for part in (verdict.reason, more) if part))
+    edge = edge_remark(verdict.fit.samples) if verdict.fit else ""
+    return escape("; ".join(part for part in (verdict.reason, more, edge) if part))
 
 
 def _samples(result: Result) -> str:

@@ -86,17 +86,22 @@ def expectation(result: Result) -> str:
 
 
 def remarks(result: Result) -> list[Text]:
-    """What the table has no room for: an error, a difference from the record, why it is open, and how many seeds would decide."""
+    """What the table has no room for: an error, a difference from the record, why it is open, how many seeds would decide, and what
+    was left untuned.
+    """
     name, lines = result.claim.id, []
     if result.error:
         return [Text(f"{name}: could not be judged. {result.error}", style="bold red")]
     if not result.agrees:
         lines.append(Text(f"{name}: {expectation(result)}, but this run gives {result.outcome.name}", style="bold red"))
     verdict = result.telling.verdict if result.telling else None
-    if verdict and verdict.outcome is Outcome.INCONCLUSIVE:
-        lines.append(Text(f"{name}: the interval straddles the limit; {_more_seeds(result)}{_because(verdict.reason)}", style="yellow"))
+    if verdict and verdict.outcome is Outcome.INCONCLUSIVE and not verdict.fit.diverged:
+        why = "too few samples for none to differ" if verdict.fit.all_equal else "the interval straddles the limit"
+        lines.append(Text(f"{name}: {why}; {_more_seeds(result)}{_because(verdict.reason)}", style="yellow"))
     elif verdict and verdict.reason:
         lines.append(Text(f"{name}: {verdict.reason}", style="bright_black"))
+    if result.remark:
+        lines.append(Text(f"{name}: {result.remark}", style="yellow"))
     return lines
 
 

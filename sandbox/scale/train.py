@@ -24,6 +24,7 @@ from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, recipe_of
 from sandbox.handoff.schema import CANARY_STEPS, Card
 from sandbox.handoff.verify import text_problems, weak
+from sandbox.outputs import require_writable
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
 
@@ -54,13 +55,16 @@ def train(
 ) -> Trained:
     """Trains from a card. steps: how many, the card's number by default.  out: where files go; None writes none.
 
-    Raises ValueError for a card that may not be used (seal, verdicts, text), for a device that is not there and for
-    steps < 1; CanaryFailed where the first losses differ from the card's, or a loss is not finite.
+    Raises, before the first step, ValueError for a card that may not be used (seal, verdicts, text), for a device that is not
+    there, for steps < 1 and for a folder that cannot be written; CanaryFailed where the first losses differ from the card's,
+    or a loss is not finite.
     """
     card, recipe = usable(path, device)
     steps = recipe.steps if steps is None else steps
     if steps < 1:
         raise ValueError(f"training needs steps >= 1, got {steps}")
+    if out is not None:
+        require_writable(out)
     leaves, losses = start(recipe, card.canary.seed, device), []
     every = max(1, steps // 20)
     say(f"{path}: {steps} steps on {device}, {sum(w.numel() for w in leaves.values()):,} parameters")

@@ -367,7 +367,7 @@ def recipe(setting, values):
     problem = fitted(LanguageProblem(model, text={text!r}, tokenizer=Characters(), batch_size=2))
     return Recipe(problem, AdamW(values["their_lr"] if setting.method == "adam" else 0.0), steps=20)
 
-CARDS = (CardSpec("baseline", ("adam.parity",), recipe), CardSpec("absent", ("adam.unknown",), recipe))
+CARDS = (CardSpec("baseline", ("adam.parity",), recipe),)
 """
 
 
@@ -442,16 +442,63 @@ def test_a_card_goes_when_its_claim_no_longer_holds(project, outcome):
     assert not path.exists()
 
 
-def test_a_claim_that_was_not_run_leaves_cards_alone(project):
+@pytest.mark.parametrize(
+    "now", [Result(result().claim, (), "missing"), replace(result(), error="boom"), Result(result().claim, (), "missing", error="boom")]
+)
+def test_a_card_goes_when_its_claim_has_no_verdict_any_more(project, now):
     (path,) = write_cards([result()], project / "results", project)
-    missing = Result(result().claim, (), "missing")
-    assert write_cards([missing], project / "results", project) == ()
+    assert write_cards([now], project / "results", project) == ()
+    assert not path.exists()
+
+
+def reload(project, change):
+    file = project / "experiments" / "adam.py"
+    file.write_text(change(file.read_text()))
+    del sys.modules["experiments_adam"]
+
+
+def test_a_card_that_nobody_asks_for_any_more_goes(project):
+    (path,) = write_cards([result()], project / "results", project)
+    reload(project, lambda text: text.replace('CardSpec("baseline"', 'CardSpec("renamed"'))
+    (renamed,) = write_cards([result()], project / "results", project)
+    assert renamed.name == "renamed.json" and not path.exists()
+    reload(project, lambda text: text[: text.index("CARDS = ")] + "CARDS = ()\n")
+    assert write_cards([result()], project / "results", project) == () and not renamed.exists()
+
+
+def test_a_readers_own_files_among_the_cards_stay(project):
+    """A copy under another name, and a card of ours that the reader has changed since."""
+    (path,) = write_cards([result()], project / "results", project)
+    own = path.with_name("own.json")
+    own.write_bytes(path.read_bytes())
+    path.write_text(path.read_text() + "\n")
+    reload(project, lambda text: text.replace('CardSpec("baseline"', 'CardSpec("renamed"'))
+    write_cards([result()], project / "results", project)
+    assert own.exists() and path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "\xff"])
+def test_without_a_list_that_can_be_read_nothing_is_removed(project, content):
+    (path,) = write_cards([result()], project / "results", project)
+    (path.parent / ".written").write_bytes(content.encode("latin-1"))
+    reload(project, lambda text: text.replace('CardSpec("baseline"', 'CardSpec("renamed"'))
+    write_cards([result()], project / "results", project)
     assert path.exists()
+
+
+def test_a_card_on_a_claim_that_nothing_has_is_refused(project):
+    reload_free = project / "experiments" / "adam.py"
+    reload_free.write_text(reload_free.read_text().replace('("adam.parity",)', '("adam.parity", "adam.partiy")'))
+    with pytest.raises(
+        ValueError, match="the card 'baseline' rests on 'adam.partiy', and no claim has that id; the nearest are: adam.parity"
+    ):
+        write_cards([result()], project / "results", project)
+    assert not (project / "results").exists()
 
 
 def test_two_cards_of_one_name_and_a_card_without_claims_are_refused(project):
     (project / "experiments" / "twice.py").write_text("from experiments_adam import CARDS\n")
-    with pytest.raises(ValueError, match=r"\['absent', 'baseline'\] stand more than once"):
+    with pytest.raises(ValueError, match=r"\['baseline'\] stand more than once"):
         write_cards([result()], project / "results", project)
     with pytest.raises(ValueError, match="'x' needs at least one claim"):
         CardSpec("x", (), lambda setting, values: None)

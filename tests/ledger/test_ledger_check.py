@@ -83,6 +83,44 @@ def test_fresh_runs_anew_and_only_what_was_named(folder):
     assert folder.calls.count("3.0 0") == 2 and len(folder.calls) == 8
 
 
+def test_fresh_on_one_claim_leaves_its_siblings_their_stored_rows(folder):
+    """toy.shared has the rows of toy.upper, and toy.slow has others of the same subject; all of them keep their verdicts."""
+    before = run(folder, ALL)
+    after = run(folder, ["toy.upper"], anew=["toy.upper"])
+    assert len(folder.calls) == 9 + 6
+    for name in ALL:
+        assert after[name].outcome is before[name].outcome is Outcome.HOLDS and after[name].origin == "measured", name
+
+
+def test_fresh_on_one_claim_does_not_weaken_its_verdict_through_holm(folder):
+    """At the limit 2.004 divisor 1 decides and 2 does not (class TestHolm): toy.slow, stored, must keep its place in the family."""
+    folder.edit("limit=10.0", "limit=2.004")
+    folder.edit("plan=Grid((Setting(4.0),), (0, 1))", "limit=99.0, plan=Grid((Setting(4.0),), (0, 1))")
+    assert run(folder, ALL)["toy.upper"].outcome is Outcome.HOLDS
+    assert run(folder, ["toy.upper"], anew=["toy.upper"])["toy.upper"].outcome is Outcome.HOLDS
+
+
+def test_siblings_of_a_fresh_claim_see_its_new_rows(folder):
+    """The new value is stored under the same code, and a sibling that was not asked for shows it."""
+    folder.edit('"y": setting.x', '"y": setting.x + float(os.environ.get("SHIFT", "0"))')
+    run(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHIFT", "1")
+        after = run(folder, ["toy.upper"], anew=["toy.upper"])
+    assert [case.verdict.fit.value for case in after["toy.shared"].cases] == pytest.approx([2.001, 3.001], rel=1e-12)
+
+
+def test_an_edit_in_mid_run_stores_nothing_under_the_old_version(folder):
+    """The third call edits its file: the two rows before it are kept, its own and the later ones are not there."""
+    edit = "    if (setting.x, seed) == (1.0, 2): Path(__file__).write_text(Path(__file__).read_text() + '# edited')\n"
+    folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n" + edit)
+    results = run(folder, ["toy.upper"])
+    assert "the sources changed while this ran; run again" in results["toy.upper"].error
+    with Store(folder.path / "ledger.sqlite") as store:
+        assert store.connection.execute("SELECT seed FROM rows ORDER BY seed").fetchall() == [(0,), (1,)]
+    assert len(folder.calls) == 3
+
+
 def test_any_executor_gives_the_same_bytes(folder, tmp_path_factory):
     def bytes_of(path):
         with Store(path) as store:
@@ -128,11 +166,51 @@ def test_an_error_in_the_claims_own_code_is_its_error(folder, old, new, message)
     assert message in results["toy.upper"].error
 
 
-def test_a_killed_worker_is_an_error_and_the_rest_is_stored(folder):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_fails_its_own_claim_and_no_other(folder, workers):
+    """x = 3 kills its worker, every time; whatever was in the air with it runs once more and all other claims are judged."""
     folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n    if setting.x == 3.0: os._exit(9)\n")
-    with pool(1) as executor:
-        results = run(folder, executor=executor)
+    with pool(workers) as executor:
+        results = run(folder, ALL, executor=executor, slots=2 * workers)
     assert "a worker process was killed" in results["toy.count"].error
+    for name in ("toy.upper", "toy.shared", "toy.slow"):
+        assert results[name].outcome is Outcome.HOLDS and not results[name].error, name
+    assert folder.calls.count("3.0 0") == 2  # once among others, once alone
+    assert max(folder.calls.count(call) for call in set(folder.calls)) == 2
+
+
+def test_a_worker_that_is_killed_once_costs_nothing_but_time(folder):
+    """As where memory was short for a moment: the first call of x = 3 kills, the second one does not."""
+    once = "    if setting.x == 3.0 and CALLS.read_text().count('3.0') == 1: os._exit(9)\n"
+    folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n" + once)
+    with pool(2) as executor:
+        results = run(folder, ALL, executor=executor, slots=4)
+    assert all(result.outcome is Outcome.HOLDS and not result.error for result in results.values())
+
+
+def test_a_later_stage_gets_the_rows_that_a_failed_claim_no_longer_waits_for(folder):
+    """toy.wide asks for fresh seeds of both sides at once, and fails at the first; toy.tuned asks for the same ones in stage 2."""
+    wide = "    claim(id='toy.wide', cost_s=9.0, plan=Grid((Rate('bad'), *(Rate(m, 0.2) for m in ('ours', 'theirs'))), (7, 8, 9)),\n"
+    wide += "          measure=per_seed(loss), estimate=Mean('loss'), subject='rates'),\n"
+    stages = STAGES.replace("best = {", "if setting.method == 'bad': raise RuntimeError('boom')\n    best = {").replace("0.8,", "0.2,")
+    folder.edit("CLAIMS = (", stages + wide)
+    folder.edit("import Mean, Range", "import Mean, PairedDifference, Range")
+    folder.edit("from sandbox.verdict", "from sandbox.ledger.tuning import Tuned\nfrom sandbox.verdict")
+    results = run(folder, ["toy.wide", "toy.tuned"])
+    assert "RuntimeError: boom" in results["toy.wide"].error
+    assert results["toy.tuned"].outcome is Outcome.HOLDS and not results["toy.tuned"].error
+    assert len(folder.calls) == len(set(folder.calls)) == 1 + 2 * (3 * 2 + 3)
+
+
+def test_an_executor_that_stays_broken_ends_with_errors(folder):
+    from concurrent.futures import BrokenExecutor
+
+    class Broken:
+        def submit(self, fn, order):
+            raise BrokenExecutor("no more workers")
+
+    results = run(folder, executor=Broken())
+    assert all("a worker process was killed" in results[name].error for name in ALL[:3])
 
 
 def test_out_of_scope_is_decided_before_measuring(folder):
@@ -350,6 +428,24 @@ class TestRecords:
         path = self.recorded(folder)
         path.write_text(text)
         with pytest.raises(ValueError, match=f"the record {path} cannot be read: .*{message}"):
+            run(folder, [])
+
+    @pytest.mark.parametrize("lost", ["code", "torch", "rows", "setting", "seed", "values", "seconds", "date"])
+    @pytest.mark.parametrize("use", [run, recorded], ids=["read", "write"])
+    def test_a_record_that_lacks_a_key_is_named(self, folder, lost, use):
+        path = self.recorded(folder)
+        content = json.loads(path.read_text())
+        entry = content["subjects"]["toy"]
+        del (entry if lost in entry else entry["rows"][0])[lost]
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"the record {path} cannot be read: it is damaged .the key '{lost}' is missing"):
+            run(folder, []) if use is run else self.recorded(folder)
+
+    @pytest.mark.parametrize("subjects", ["[]", "3", '{"toy": []}', '{"toy": {"code": "", "torch": "", "rows": [3]}}'])
+    def test_a_record_of_another_shape_is_named(self, folder, subjects):
+        path = self.recorded(folder)
+        path.write_text('{"schema": 1, "subjects": ' + subjects + "}")
+        with pytest.raises(ValueError, match=f"the record {path} cannot be read: it is damaged"):
             run(folder, [])
 
     def test_infinity_survives(self, folder):

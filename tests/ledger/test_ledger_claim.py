@@ -50,11 +50,24 @@ def claim(**changed):
         ({"bound": BOUND}, r"needs the constants \('t',\); give constants="),
         ({"limit": 1.0, "margin": 0.1}, "margin belongs to parity claims and only to them, got kind 'upper', margin 0.1"),
         ({"kind": "parity"}, "got kind 'parity', margin None"),
+        ({"kind": "parity", "margin": 0.1, "tau": 0.5}, "tau 0.5 would have no effect on a claim of kind 'parity': the margin"),
+        ({"kind": "ordering", "tau": 0.5}, "tau 0.5 would have no effect on a claim of kind 'ordering': it is relative to a limit"),
+        ({"limit": 1.0, "constants": dict}, "a bound is evaluated at, and this claim has no bound"),
     ],
 )
 def test_what_a_claim_refuses(changed, message):
     with pytest.raises(ValueError, match=message):
         claim(**changed)
+
+
+def test_a_grid_refuses_copies():
+    """Seven copies of a seed would give seven samples without spread, and a verdict of any certainty."""
+    with pytest.raises(ValueError, match=r"seeds of a grid must differ, but 2 of 4 stand there before: \[1, 1\]"):
+        Grid((Setting(),), (0, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"settings of a grid must differ, but 1 of 3 stand there before: \[Setting\(x=1"):
+        Grid((Setting(1.0), Setting(2.0), Setting(1)), (0,))
+    with pytest.raises(ValueError, match="at least 1 seed, got chunk 0"):
+        Grid((Setting(),), (0,), chunk=0)
 
 
 def test_limits_from_a_number_a_function_and_a_bound():

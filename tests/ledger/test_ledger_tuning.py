@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from sandbox.fit import Sample
-from sandbox.ledger.tuning import Tuned, round_rate, together
+from sandbox.ledger.tuning import Tuned, edge_remark, round_rate, together
 
 GRID = (0.1, 0.2, 0.4)
 
@@ -107,6 +107,22 @@ def test_it_stops_after_the_most_extensions_and_takes_the_edge(best, end):
     assert len(rows.rates("ours")) == 3 + 4
 
 
+@pytest.mark.parametrize(
+    "ours, theirs, sides", [(0.2, 0.2, []), (0.8, 0.2, []), (1e9, 0.2, ["ours"]), (0.2, 1e-9, ["theirs"]), (1e9, 1e9, ["ours", "theirs"])]
+)
+def test_a_best_rate_that_stays_at_an_edge_is_said(ours, theirs, sides):
+    ((_, samples),) = Rows(bowl({"ours": ours, "theirs": theirs})).work(plan())
+    for sample in samples:
+        assert [side for side in ("ours", "theirs") if sample.values[f"{side}_at_edge"]] == sides
+    remark = edge_remark(samples)
+    assert all(side in remark for side in sides) and bool(remark) == bool(sides)
+    assert "theirs" not in remark or "theirs" in sides
+
+
+def test_samples_of_other_plans_have_no_edge():
+    assert edge_remark([Sample(0, {"x": 1.0})]) == ""
+
+
 def test_no_extension_allowed():
     rows = Rows(bowl({"ours": 9.0, "theirs": 0.2}))
     ((setting, _),) = rows.work(plan(most_extensions=0))
@@ -161,6 +177,12 @@ def test_rates_are_rounded_so_that_their_hash_is_the_same_everywhere():
 
 
 def test_wrong_plans():
+    with pytest.raises(ValueError, match=r"fresh seeds must differ, but 1 of 3 stand there before: \[11\]"):
+        plan(seeds=(10, 11, 11))
+    with pytest.raises(ValueError, match=r"tuning seeds must differ, but 1 of 2 stand there before: \[0\]"):
+        plan(tune_seeds=(0, 0))
+    with pytest.raises(ValueError, match="two different settings, got Method.*'ours'.* twice"):
+        Tuned(Method("ours", 0.1), Method("ours"), GRID, GRID, (0, 1), (10, 11), key="loss")
     with pytest.raises(ValueError, match=r"fresh seeds; \[2\] were tuned on"):
         plan(seeds=(2, 3))
     with pytest.raises(ValueError, match="same tuning budget; got 3 and 4"):

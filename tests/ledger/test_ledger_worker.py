@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.ledger import worker
 from sandbox.ledger.claim import plain
+from sandbox.ledger.code_version import code_version
 from sandbox.ledger.loading import load
 from sandbox.ledger.worker import Order, deliver, rebuild
 
@@ -22,7 +23,8 @@ def module(folder):
 
 def order(folder, claim="toy.upper", seeds=(0, 1), **setting):
     data = {"type": "Setting", "x": 1.0, "sizes": [1, 2]} | setting
-    return Order(str(folder.path), str(folder.path / "experiments" / "toy.py"), claim, data, seeds)
+    file = folder.path / "experiments" / "toy.py"
+    return Order(str(folder.path), str(file), claim, data, seeds, code_version(file))
 
 
 def test_an_order_is_plain_data(folder, module):
@@ -57,6 +59,21 @@ def test_what_goes_wrong_inside_measure_comes_back_as_a_sentence(folder, body, m
     import re
 
     assert delivery.values == () and re.search(message, delivery.error), delivery.error
+
+
+def test_other_code_than_the_order_says_is_not_run(folder):
+    made = order(folder)
+    folder.edit("Question", "A question")
+    delivery = deliver(made)
+    assert delivery.values == () and folder.calls == []
+    assert delivery.error == "the sources changed while this ran; run again, finished rows are kept"
+
+
+def test_code_that_changes_while_it_runs_gives_no_rows(folder):
+    """The file appends a line to itself while it is measured; what came out belongs to neither version."""
+    folder.edit("    log(setting, seed)\n", "    log(setting, seed)\n    with open(__file__, 'a') as file: file.write('# edited\\n')\n")
+    delivery = deliver(order(folder, seeds=(0,)))
+    assert folder.calls == ["1.0 0"] and delivery.values == () and "the sources changed while this ran" in delivery.error
 
 
 def test_too_few_values(folder):

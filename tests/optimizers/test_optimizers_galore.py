@@ -49,6 +49,26 @@ def test_each_vector_has_its_largest_entry_positive():
     torch.testing.assert_close(top_singular(-normal((20, 30), generator(2)), 10), P, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@each_shape
+def test_a_gradient_that_is_not_finite_reaches_the_weights_and_raises_nothing(shape, bad):
+    w, g = normal(shape, generator(0)), normal(shape, generator(1))
+    g[1, 2] = bad
+    rule = GaLore(GradientDescent(lr=0.1), rank=2)
+    delta, state = advance(rule, g, rule.init(w), w, 0)
+    assert state.P.isfinite().all() and not delta.isfinite().all()
+
+
+def test_stacked_gradients_do_not_feel_the_one_that_is_not_finite():
+    """Under vmap, as in an ensemble; LAPACK takes the whole stack in one call."""
+    g = normal((3, 5, 8), generator(2))
+    broken = g.clone()
+    broken[1] = float("nan")
+    whole, rest = (torch.func.vmap(lambda x: top_singular(x, 2))(x) for x in (g, broken))
+    torch.testing.assert_close(rest[[0, 2]], whole[[0, 2]], rtol=0, atol=0)
+    assert rest.isfinite().all()
+
+
 def independent_run(start: np.ndarray, gradient, *, rank: int, gap: int, scale: float, n: int) -> np.ndarray:
     """GaLore on a wide weight: numpy's SVD, torch's Adam on one small parameter whose moments outlive the basis."""
     w, small = start.copy(), torch.nn.Parameter(torch.zeros(rank, start.shape[1], dtype=torch.float64))

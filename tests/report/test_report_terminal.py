@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from sandbox.fit import Fit, Sample
+from sandbox.fit import Fit, PairedDifference, Sample
 from sandbox.ledger.claim import Claim, Found, Grid
 from sandbox.ledger.result import Case, Result
 from sandbox.report.terminal import DROPPED, fitting, listing, proof_table, remarks, show, table, tally
@@ -102,6 +102,34 @@ def test_an_error_out_of_scope_and_not_run():
     for word in ("ERROR", "OUT OF SCOPE", "not run", "(12)", "tier full"):
         assert word in text
     assert tally([error, away, never]).plain == "3 claims: 1 OUT OF SCOPE, 1 not run, 1 with errors; none differs from the record"
+
+
+def compared(ours, theirs, **edges):
+    rows = [Sample(i, {"ours": a, "theirs": b, **edges}) for i, (a, b) in enumerate(zip(ours, theirs, strict=True))]
+    estimate = PairedDifference("ours", "theirs")
+    verdict = judge(estimate(rows, "q"), "ordering")
+    return Result(claim(kind="ordering", limit=None, estimate=estimate, predicted=verdict.outcome), (Case("setting", verdict),), "measured")
+
+
+def test_a_best_rate_at_an_edge_is_said_here_and_on_the_page(root):
+    from sandbox.report.section import claim_section
+
+    tuned = {"ours_at_edge": False, "theirs_at_edge": True}
+    said = "the best learning rate of theirs lies at an edge of its extended grid; a better one may lie beyond"
+    edge, inside = (compared([1.0, 1.1, 1.0], [2.0, 2.1, 2.3], **flags) for flags in (tuned, dict.fromkeys(tuned, False)))
+    assert sentences(edge) == [f"system.some-rather-long-claim-name: {said}"] and sentences(inside) == []
+    assert claim_section(edge, root).count(said) == 2 and said not in claim_section(inside, root)  # of the claim, of its case
+    assert (edge.as_json()["remark"], inside.as_json()["remark"]) == (said, "")
+
+
+def test_a_diverged_baseline_is_no_interval_that_straddles():
+    (line,) = sentences(compared([1.0, 1.1, 1.0], [2.0, float("inf"), 2.3]))
+    assert "the baseline diverged (theirs)" in line and "straddles" not in line
+
+
+def test_equal_samples_are_no_interval_that_straddles():
+    (line,) = sentences(compared([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]))
+    assert "straddles" not in line and "about 6 seeds in all would decide (now 3); all 3 samples are equal" in line
 
 
 def test_the_tally():

@@ -184,6 +184,13 @@ def test_other_devices_and_no_steps_are_refused(path):
         train(path, steps=0)
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(path, tmp_path):
+    said = []
+    with pytest.raises(ValueError, match=f"to a folder that can be written, and {path} cannot"):
+        train(path, out=path, say=said.append)
+    assert said == []
+
+
 def test_a_tampered_card_and_weak_evidence_are_refused(recipe, path, tmp_path):
     weak = card_of(recipe, tmp_path / "weak.json", evidence=[EVIDENCE.model_copy(update={"outcome": "VIOLATED"})])
     with pytest.raises(ValueError, match="weak.json may not be used: a card needs verdicts that hold; a.b is VIOLATED"):
