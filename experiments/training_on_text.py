@@ -259,6 +259,11 @@ CLAIMS = (
         **ADAM_MINI,
         id="adam-mini.text-parity.64-seeds",
         plan=tuned("adam-mini", "adamw", MORE_SEEDS),
+        found=Found(
+            Outcome.INCONCLUSIVE,
+            "2026-11-22",
+            "worse by +0.022 nats on 64 fresh seeds, [0.019, 0.025]: clearly not equal, and the margin lies inside the interval",
+        ),
     ),
     parity(
         "adalomo",
@@ -320,6 +325,11 @@ CLAIMS = (
         statement="LOMO works over a narrower range of learning rates than AdamW",
         quantity="number of learning rates best * 2^k, |k| <= 3, within 0.1 nats of the best: LOMO minus AdamW",
         estimate=PairedDifference("ours_works", "theirs_works"),
+        found=Found(
+            Outcome.INCONCLUSIVE,
+            "2026-11-22",
+            "one rate fewer on average, but a count of seven rates on 6 seeds is too coarse; lomo.lr-excess decides it",
+        ),
     ),
     on_text(
         **SENSITIVITY,
