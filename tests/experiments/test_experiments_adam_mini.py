@@ -11,87 +11,13 @@ import pytest
 import torch
 
 from sandbox.curvature.preconditioning import adam_mini_scale, adam_scale, condition, jacobi_scale
-from sandbox.fit import Range, Sample
-from sandbox.ledger.claim import Claim, Grid, plain
-from sandbox.ledger.loading import load
-from sandbox.ledger.result import combined
-from sandbox.ledger.worker import rebuild
+from sandbox.fit import Range
 from sandbox.models.partitions import Partition
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.problems.block_quadratic import BlockQuadratic
 from sandbox.problems.spectra import GROUPS, three_groups
-from sandbox.verdict import Outcome, judge
-
-FILES = ("adam_mini_on_quadratics", "adam_mini_frozen_adam", "adam_mini_hessian_blocks")
-PREDICTED = {  # written before the first run, committed together with it unless the file says more; never edited, see `found`
-    "adam-mini.single-rate": "HOLDS",
-    "adam-mini.blockwise-rate": "HOLDS",
-    "adam-mini.rotation-invariance": "HOLDS",
-    "adam.rotation-invariance": "VIOLATED",
-    "adam-mini.frozen-adam-growth": "HOLDS",
-    "adam-mini.frozen-adam-constant": "HOLDS",
-    "adam-mini.frozen-adam-constant.100": "INCONCLUSIVE",
-    "adam-mini.frozen-adam-constant.300": "VIOLATED",
-    "adam-mini.frozen-adam-fivefold": "HOLDS",
-    "adam-mini.frozen-adam-fivefold.100": "VIOLATED",
-    "adam-mini.frozen-mini": "HOLDS",
-    "adam-mini.frozen-mini.scaled-start": "VIOLATED",
-    "adam-mini.qk-head-blocks": "HOLDS",
-    "adam-mini.qk-head-blocks.null": "HOLDS",
-    "adam-mini.qk-head-blocks.excess": "HOLDS",
-    "adam-mini.v-row-blocks": "VIOLATED",
-    "adam-mini.v-row-blocks.null": "HOLDS",
-    "adam-mini.v-row-blocks.excess": "VIOLATED",
-}
-
-
-@pytest.fixture(scope="session")
-def module(root):
-    return {name: load(root / "experiments" / f"{name}.py") for name in FILES}
-
-
-@pytest.fixture(scope="session")
-def claim(module):
-    return {claim.id: claim for name in FILES for claim in module[name].CLAIMS}
-
-
-def rejudged(claim: Claim, *, settings: tuple = (), seeds: tuple[int, ...] = ()) -> Outcome:
-    """The claim's outcome from rows measured now, at its own settings and seeds or at these."""
-    outcomes = []
-    for setting in settings or claim.plan.settings:
-        numbers = seeds or claim.plan.seeds
-        rows = zip(numbers, claim.measure(setting, numbers), strict=True)
-        fit = claim.estimate([Sample(seed, values) for seed, values in rows], claim.quantity)
-        outcomes.append(judge(fit, claim.kind, limit=claim.limit_at(setting), tau=claim.tau).outcome)
-    return combined(outcomes)
-
-
-def test_every_prediction_is_the_one_that_was_published(claim):
-    assert {name: one.predicted.name for name, one in claim.items()} == PREDICTED
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_the_docstring_answers_the_five_questions(module, name):
-    for heading in ("Question:", "Claims:", "Proof:", "Cost:", "Run:"):
-        assert module[name].__doc__.count(heading) == 1
-
-
-def test_every_claim_is_quick_and_its_settings_survive_a_worker(module):
-    for name in FILES:
-        for claim in module[name].CLAIMS:
-            assert claim.tier == "quick" and isinstance(claim.plan, Grid)
-            for setting in claim.plan.settings:
-                assert rebuild(module[name], plain(setting)) == setting
-
-
-def test_claims_that_share_rows_measure_them_alike(module):
-    for name in FILES:
-        by_subject = {}
-        for claim in module[name].CLAIMS:
-            measured = getattr(claim.measure, "__wrapped__", claim.measure)
-            assert by_subject.setdefault(claim.rows_of, measured) is measured
-
+from sandbox.verdict import Outcome
 
 # --- rates
 
@@ -108,14 +34,14 @@ def test_the_rate_is_the_spectral_radius(module, claim):
 
 @pytest.mark.parametrize("scale", [0.99, 1.01])
 @pytest.mark.parametrize("name", ["adam-mini.single-rate", "adam-mini.blockwise-rate"])
-def test_another_rate_is_noticed(claim, module, monkeypatch, name, scale):
+def test_another_rate_is_noticed(claim, module, monkeypatch, name, scale, rejudged):
     """One per cent off the best rate, and the two ends of the spectrum no longer contract alike."""
     monkeypatch.setattr(module["adam_mini_on_quadratics"], "GradientDescent", lambda lr: GradientDescent(lr * scale))
     assert rejudged(claim[name], seeds=(0,)) is Outcome.VIOLATED
 
 
 @pytest.mark.parametrize("block", [0, 1, 2])
-def test_a_rate_of_one_block_a_hundred_times_too_large_is_noticed(claim, module, monkeypatch, block):
+def test_a_rate_of_one_block_a_hundred_times_too_large_is_noticed(claim, module, monkeypatch, block, rejudged):
     """Every block must move: the factor is then |1 - 100 * 2 lambda / (L + mu)|, about 200."""
     file = module["adam_mini_on_quadratics"]
     honest = file.run
@@ -157,7 +83,7 @@ def test_a_rotated_problem_has_the_same_losses(module):
     assert float((R - torch.eye(9)).abs().max()) > 0.5  # and it does turn
 
 
-def test_losses_that_agree_are_not_iterates_that_agree(claim, module, monkeypatch):
+def test_losses_that_agree_are_not_iterates_that_agree(claim, module, monkeypatch, rejudged):
     """The rotated run reported in the old coordinates has the same losses, and must violate."""
     file = module["adam_mini_on_quadratics"]
     honest = file.iterates
@@ -169,7 +95,7 @@ def test_losses_that_agree_are_not_iterates_that_agree(claim, module, monkeypatc
     assert rejudged(claim["adam-mini.rotation-invariance"], seeds=(0,)) is Outcome.VIOLATED
 
 
-def test_a_second_moment_per_entry_feels_the_rotation(claim, module, monkeypatch):
+def test_a_second_moment_per_entry_feels_the_rotation(claim, module, monkeypatch, rejudged):
     faulty = lambda lr, **fields: AdamMini(lr, **fields | {"n_blocks": 9})  # noqa: E731
     monkeypatch.setattr(module["adam_mini_on_quadratics"], "AdamMini", faulty)
     assert rejudged(claim["adam-mini.rotation-invariance"], seeds=(0,)) is Outcome.VIOLATED
@@ -189,7 +115,7 @@ def test_kappa_by_blocks_is_kappa_of_the_whole(module, size):
         assert ours == pytest.approx(float(condition(H, d)), rel=1e-9)  # eigenvalues to 1e-16 kappa
 
 
-def test_a_preconditioner_that_does_not_see_the_start_is_noticed(claim, module, monkeypatch):
+def test_a_preconditioner_that_does_not_see_the_start_is_noticed(claim, module, monkeypatch, rejudged):
     """Ones in place of 1 / |g|: kappa stays 5000, so r = 1667 and the sentence fails at every size."""
     monkeypatch.setattr(module["adam_mini_frozen_adam"], "adam_scale", np.ones_like)
     one = claim["adam-mini.frozen-adam-constant"]
@@ -197,7 +123,7 @@ def test_a_preconditioner_that_does_not_see_the_start_is_noticed(claim, module, 
     assert rejudged(one, settings=small, seeds=tuple(range(6))) is Outcome.VIOLATED  # equal shares decide from 6 seeds on
 
 
-def test_jacobi_does_not_grow_with_the_size(claim, module, monkeypatch):
+def test_jacobi_does_not_grow_with_the_size(claim, module, monkeypatch, rejudged):
     """1 / H_ii in place of 1 / |g|: the growth of frozen Adam is the random start's, not that of a diagonal scaling."""
     file = module["adam_mini_frozen_adam"]
     one, setting = claim["adam-mini.frozen-adam-growth"], file.Growth(sizes=(3, 10, 30), draws=5)
@@ -207,7 +133,7 @@ def test_jacobi_does_not_grow_with_the_size(claim, module, monkeypatch):
 
 
 @pytest.mark.parametrize(("power", "outcome"), [(0.0, Outcome.VIOLATED), (0.8, Outcome.VIOLATED), (1.2, Outcome.HOLDS)])
-def test_the_growth_is_the_power_of_the_size(claim, module, monkeypatch, power, outcome):
+def test_the_growth_is_the_power_of_the_size(claim, module, monkeypatch, power, outcome, rejudged):
     """Medians made up as size^power times noise of 1 %; a constant one, however large, fails."""
     file, rng = module["adam_mini_frozen_adam"], np.random.default_rng(0)
     made_up = lambda setting, seed: {"log adam": 3 + power * np.log10(setting.size) + 0.004 * rng.normal()}  # noqa: E731
@@ -215,7 +141,7 @@ def test_the_growth_is_the_power_of_the_size(claim, module, monkeypatch, power, 
     assert rejudged(claim["adam-mini.frozen-adam-growth"]) is outcome
 
 
-def test_the_mini_scale_is_what_removes_the_spread(claim, module, monkeypatch):
+def test_the_mini_scale_is_what_removes_the_spread(claim, module, monkeypatch, rejudged):
     """Without it kappa stays 5000, far above frozen Adam at 10."""
     monkeypatch.setattr(module["adam_mini_frozen_adam"], "adam_mini_scale", lambda g, labels: np.ones_like(g))
     one = claim["adam-mini.frozen-mini"]
@@ -226,7 +152,7 @@ def test_the_mini_scale_is_what_removes_the_spread(claim, module, monkeypatch):
 # --- Hessian blocks
 
 
-def test_head_blocks_cut_two_rows_too_low_lose_their_mass(claim, module, monkeypatch):
+def test_head_blocks_cut_two_rows_too_low_lose_their_mass(claim, module, monkeypatch, rejudged):
     file = module["adam_mini_hessian_blocks"]
     one = replace(claim["adam-mini.qk-head-blocks"], estimate=Range("head mass"))
     small = (file.Setting(tokens=64),)
@@ -272,7 +198,7 @@ RESEEDED = {
 
 
 @pytest.mark.parametrize("name", RESEEDED)
-def test_other_seeds_give_the_same_verdict(claim, name):
+def test_other_seeds_give_the_same_verdict(claim, name, rejudged):
     """Sizes up to 30 and fewer seeds, so that it takes seconds; the verdicts have that much room."""
     settings = tuple(s for s in claim[name].plan.settings if getattr(s, "size", 0) <= 30)
     assert rejudged(claim[name], settings=settings, seeds=RESEEDED[name]) is claim[name].expected
@@ -280,5 +206,5 @@ def test_other_seeds_give_the_same_verdict(claim, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["adam-mini.qk-head-blocks.excess", "adam-mini.v-row-blocks.excess"])
-def test_other_seeds_give_the_same_blocks(claim, name):
+def test_other_seeds_give_the_same_blocks(claim, name, rejudged):
     assert rejudged(claim[name], seeds=(20, 21, 22)) is claim[name].expected

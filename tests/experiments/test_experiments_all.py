@@ -1,0 +1,244 @@
+"""What holds for every experiment file alike: predictions, docstrings, tiers, settings, rows that claims share.
+
+The table is by file, so a new file or a new claim fails here until its prediction stands in it.
+"""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from sandbox.fit import Range
+from sandbox.ledger.claim import Grid, plain, setting_hash
+from sandbox.ledger.collect import choose, collect
+from sandbox.ledger.tuning import Tuned
+from sandbox.ledger.worker import rebuild
+
+# As published; a prediction is never edited, a surprise goes into `found`. "Together": written before the first run, but committed
+# together with it, so the history cannot show the order; the docstring of the file may say more. "Before": committed before its
+# first run. No word: nothing was noted, and what changed after a first run stands in the docstring.
+PREDICTED = {
+    "adalomo_step": {
+        "adalomo.step-bound": "ATTAINED",
+        "adalomo.inverse-steps": "HOLDS",
+        "adalomo.inverse-steps.largest": "HOLDS",
+    },
+    "adalomo_factorisation": {
+        "adalomo.factored-error": "HOLDS",
+        "adalomo.factored-error-limit": "HOLDS",
+        "adalomo.factored-noise": "HOLDS",
+        "adalomo.factored-denoises": "HOLDS",
+    },
+    "adalomo_is_adafactor": {
+        "adalomo.is-adafactor": "HOLDS",
+        "adalomo.scale-invariance": "HOLDS",
+        "adafactor.scale-invariance.torch-default": "VIOLATED",
+    },
+    "adalomo_against_lomo": {  # of some claims the answer was known when they were written, see the docstring
+        "adalomo.superior-convergence": "VIOLATED",
+        "adalomo.superior-convergence.well-conditioned": "VIOLATED",
+        "adalomo.superior-convergence.ill-conditioned": "HOLDS",
+        "adalomo.superior-convergence.distance": "HOLDS",
+        "adalomo.superior-convergence.mild-diagonal": "HOLDS",
+        "adalomo.superior-convergence.rate-0.02": "VIOLATED",
+    },
+    "adalomo_second_moment_or_momentum": {
+        "adalomo.second-moment-basins": "HOLDS",
+        "adalomo.second-moment-basins.large-rate": "VIOLATED",
+        "adalomo.second-moment-basins.heavy-ball": "VIOLATED",
+        "adalomo.second-moment-basins.heavy-ball.ends": "HOLDS",
+        "adalomo.second-moment-basins.adam": "HOLDS",
+    },
+    "adam_mini_on_quadratics": {  # together
+        "adam-mini.single-rate": "HOLDS",
+        "adam-mini.blockwise-rate": "HOLDS",
+        "adam-mini.rotation-invariance": "HOLDS",
+        "adam.rotation-invariance": "VIOLATED",
+    },
+    "adam_mini_frozen_adam": {  # together, after a simulation of our own; growth later, when the medians were known
+        "adam-mini.frozen-adam-growth": "HOLDS",
+        "adam-mini.frozen-adam-constant": "HOLDS",
+        "adam-mini.frozen-adam-constant.100": "INCONCLUSIVE",
+        "adam-mini.frozen-adam-constant.300": "VIOLATED",
+        "adam-mini.frozen-adam-fivefold": "HOLDS",
+        "adam-mini.frozen-adam-fivefold.100": "VIOLATED",
+        "adam-mini.frozen-mini": "HOLDS",
+        "adam-mini.frozen-mini.scaled-start": "VIOLATED",
+    },
+    "adam_mini_hessian_blocks": {  # together, except the two excesses: later, with the masses in view, on new seeds
+        "adam-mini.qk-head-blocks": "HOLDS",
+        "adam-mini.qk-head-blocks.null": "HOLDS",
+        "adam-mini.qk-head-blocks.excess": "HOLDS",
+        "adam-mini.v-row-blocks": "VIOLATED",
+        "adam-mini.v-row-blocks.null": "HOLDS",
+        "adam-mini.v-row-blocks.excess": "VIOLATED",
+    },
+    "adam_mini_arithmetic": {  # together
+        "adam-mini.memory": "HOLDS",
+        "adam-mini.memory.kept": "HOLDS",
+        "adam-mini.memory.v1": "HOLDS",
+        "adam-mini.memory.v1.others": "VIOLATED",
+        "adam-mini.press.state": "HOLDS",
+        "adam-mini.press.total": "VIOLATED",
+        "adam-mini.press.throughput": "HOLDS",
+        "adam-mini.press.time": "HOLDS",
+    },
+    "adam_mini_throughput": {  # before: when it was committed it had never run
+        "adam-mini.throughput.gpu": "HOLDS",
+        "adam-mini.throughput.gpu.gain": "VIOLATED",
+    },
+    "golore_counterexample": {  # together, except any-rule: before
+        "galore.counterexample-stall": "HOLDS",
+        "galore.counterexample.full-gradient": "HOLDS",
+        "galore.counterexample.random-basis": "HOLDS",
+        "galore.counterexample-stall.any-rule": "HOLDS",
+    },
+    "golore_batches_and_noise": {  # before
+        "galore.counterexample.odd-batch": "HOLDS",
+        "galore.counterexample.even-batch": "HOLDS",
+        "galore.counterexample.normal-noise": "HOLDS",
+    },
+    "lomo_is_sgd": {
+        "lomo.equals-sgd": "HOLDS",
+    },
+    "lomo_gradient_memory": {
+        "lomo.gradient-memory": "ATTAINED",
+        "lomo.gradient-memory.allocated": "ATTAINED",
+        "lomo.gradient-memory.tied": "VIOLATED",
+        "lomo.gradient-memory.tied.three": "HOLDS",
+        "lomo.gradient-memory.our-shell": "VIOLATED",
+        "lomo.gradient-memory.our-shell.two": "HOLDS",
+    },
+    "lomo_table_1": {
+        "lomo.table-1.columns": "HOLDS",
+        "lomo.table-1.totals": "HOLDS",
+        "lomo.table-1.totals-plain": "VIOLATED",
+        "lomo.memory-share": "HOLDS",
+    },
+    "rso_exact_subproblem": {  # together
+        "rso.exact-rate.attained": "ATTAINED",
+        "rso.exact-rate": "HOLDS",
+        "rso.exact-rate.recalled-18": "HOLDS",
+        "rso.exact-rate.any-sampling": "VIOLATED",
+        "rso.exact-rate.gaussian-factor": "HOLDS",
+        "rso.linear-rate": "HOLDS",
+    },
+    "rso_one_inner_step": {  # together
+        "rso.one-inner-step": "HOLDS",
+    },
+    "rso_inexact_floor": {  # together
+        "rso.inexact-floor": "ATTAINED",
+        "rso.inexact-floor.recalled-18": "HOLDS",
+    },
+    "rso_effective_rank": {  # together, except second-moments: before
+        "rso.iterations.second-moments": "HOLDS",
+        "rso.iterations.m-over-r": "HOLDS",
+        "rso.iterations.effective-rank": "HOLDS",
+    },
+    "training_on_text": {
+        # Before, as far as the history shows: d1edbbe has predictions and no record. Added after a first run of 12 seeds, with
+        # its outcome in view: the two .64-seeds and better-than-adamw, on seeds that no run had seen, and lr-excess.
+        "adam-mini.text-parity": "HOLDS",
+        "adam-mini.text-parity.64-seeds": "HOLDS",
+        "adalomo.text-parity": "HOLDS",
+        "adalomo.text-parity.64-seeds": "VIOLATED",
+        "adalomo.better-than-adamw.text": "HOLDS",
+        "rso.text-parity": "VIOLATED",
+        "adalomo.second-moment-over-momentum.text": "HOLDS",
+        "adalomo.better-than-lomo.text": "HOLDS",
+        "lomo.lr-sensitivity": "HOLDS",  # asked again on fresh seeds, after a count on the tuning seeds
+        "lomo.lr-excess": "HOLDS",
+    },
+    "fine_tuning_on_text": {  # before, as far as the history shows
+        "adalomo.fine-tuning-parity": "HOLDS",
+        "lomo.fine-tuning-parity": "VIOLATED",
+    },
+}
+HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
+TIERS = {"training_on_text": "full", "fine_tuning_on_text": "full", "adam_mini_throughput": "study"}  # all others: quick
+every_file = pytest.mark.parametrize("name", PREDICTED)
+
+
+def settings_of(plan) -> list:
+    """Every setting that a plan can run, without the rates by which a grid extends itself; a plan of another kind fails here."""
+    if isinstance(plan, Grid):
+        return list(plan.settings)
+    pair = plan if isinstance(plan, Tuned) else plan.pair
+    settings = []
+    for side, lrs in ((pair.ours, pair.our_lrs), (pair.theirs, pair.their_lrs)):
+        settings += [side, *(replace(side, lr=lr) for lr in lrs)]
+        if pair is not plan:  # Sensitivity
+            settings += [setting for lr in lrs for setting in plan.around(side, lr)]
+    return list(dict.fromkeys(settings))
+
+
+def test_every_prediction_is_the_one_that_was_published(module):
+    assert {name: {one.id: one.predicted.name for one in file.CLAIMS} for name, file in module.items()} == PREDICTED
+
+
+def test_no_id_stands_twice(module, claim):
+    assert sum(len(file.CLAIMS) for file in module.values()) == len(claim) == sum(map(len, PREDICTED.values()))
+
+
+def test_what_was_found_differs_from_what_was_predicted(claim):
+    found = {name: one for name, one in claim.items() if one.found}
+    assert found  # else this test says nothing
+    assert not [name for name, one in found.items() if one.found.outcome is one.predicted]
+
+
+@every_file
+def test_the_docstring_answers_the_five_questions(root, module, name):
+    """Each heading once, in this order, before any other; a proof that is named is a file."""
+    doc = module[name].__doc__
+    words = [word for word in re.findall(r"^(\w+):", doc, re.M) if word != "Blocks"]  # which begins a line of two questions
+    assert words[:5] == HEADINGS
+    for heading in HEADINGS:
+        assert doc.count(f"{heading}:") == 1
+    proof = re.search(r"^Proof: +(proofs/\S+)", doc, re.M)
+    assert proof is None or (root / proof[1]).is_file()
+
+
+@pytest.fixture(scope="module")
+def experiments(root):
+    return collect(root)
+
+
+@every_file
+def test_the_command_of_a_docstring_names_claims_of_its_file(experiments, module, name):
+    command, _, tier = re.search(r"^Run: +sandbox check (.+)$", module[name].__doc__, re.M)[1].partition(" --tier ")
+    chosen = choose(experiments, command.split())
+    assert chosen and {one.id for one in chosen} <= {one.id for one in module[name].CLAIMS}
+    assert (tier or "quick") == TIERS.get(name, "quick")
+
+
+@every_file
+def test_the_tier_of_every_claim(module, name):
+    """On text the plans tune both sides, all others are grids."""
+    for one in module[name].CLAIMS:
+        assert one.tier == TIERS.get(name, "quick")
+        assert isinstance(one.plan, Grid) == (one.tier != "full")
+
+
+@every_file
+def test_settings_survive_the_way_to_a_worker(module, name):
+    """As plain data and back: the same setting, so the same hash; and no two settings of a claim share a hash."""
+    for one in module[name].CLAIMS:
+        settings = settings_of(one.plan)
+        again = [rebuild(module[name], plain(setting)) for setting in settings]
+        assert again == settings and again
+        assert len({setting_hash(setting) for setting in again}) == len(again)
+
+
+@every_file
+def test_claims_that_share_rows_measure_them_alike(module, name):
+    by_subject = {}
+    for one in module[name].CLAIMS:
+        measured = getattr(one.measure, "__wrapped__", one.measure)
+        assert by_subject.setdefault(one.rows_of, measured) is measured
+
+
+def test_range_is_used_only_where_nothing_is_sampled(claim):
+    """An ordering by Range has one deterministic row."""
+    for one in claim.values():
+        if isinstance(one.estimate, Range) and one.kind == "ordering":
+            assert one.plan.seeds == (0,)
