@@ -8,6 +8,7 @@ from sandbox.ledger.tuning import edge_remark
 from sandbox.report import words
 from sandbox.report.canvas import COLOURS
 from sandbox.report.figures import claim_figure, curves
+from sandbox.report.stages import stage_table
 from sandbox.verdict import Verdict
 
 SEEDS_SHOWN = 40
@@ -28,6 +29,7 @@ def claim_section(result: Result, root: Path) -> str:
         _facts(result, root),
         _figures(result),
         _cases(result),
+        *(stage_table(case) for case in result.cases),
         _samples(result),
         f"<p class='soft'>Again: <code>sandbox check {escape(claim.id)}{tier} --fresh</code></p>",
     ]
