@@ -20,7 +20,7 @@ BREAKS = (
     ("sandbox/optimizers/rso.py", "coefficients + B * (1 / self.eta)", "coefficients - B * (1 / self.eta)", "tests/optimizers"),
     ("sandbox/models/llama.py", "a * cos - b * sin", "a * cos + b * sin", "tests/models/test_models_llama.py"),
     ("sandbox/theory/rso.py", "constant = 2 * (1 + t) ** 2", "constant = 2 * (1 - t) ** 2", "proofs tests/theory"),
-    ("sandbox/fit.py", "column(samples, self.first) - column", "column(samples, self.first) + column", "tests/test_fit.py"),
+    ("sandbox/fit.py", "_t_fit(a - b, samples, quantity)", "_t_fit(a + b, samples, quantity)", "tests/test_fit.py"),
     # a constant
     ("sandbox/optimizers/adam_mini.py", "c = (1 - b2_t) ** 0.5", "c = (1 - b2_t)", "tests/optimizers"),
     ("sandbox/optimizers/adalomo.py", "rms(w).clamp(min=eps2)", "rms(w).clamp(min=eps1)", "tests/optimizers"),
