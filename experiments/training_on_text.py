@@ -234,7 +234,7 @@ ADALOMO = {
     "source": "Lv et al. (2023), https://arxiv.org/abs/2310.10195, abstract: results comparable to AdamW",
     "dossier": "adalomo C8",
 }
-OPEN = "12 seeds leave it open after Holm's correction: {}; decided on 64 fresh seeds as {}.64-seeds"
+OPEN = "12 seeds leave it open after Holm's correction: {}; asked again on 64 fresh seeds as {}.64-seeds"
 SENSITIVITY = {
     "source": "LOMO's users (issue 50 of its repository) and a public log: too small or diverged over a factor of 100",
     "known": "second-hand",

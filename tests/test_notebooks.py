@@ -76,6 +76,7 @@ def test_a_lesson_runs_from_top_to_bottom(path, monkeypatch):
     namespace = {"__name__": "__main__"}
     for i, source in enumerate(cells(path, "code")):
         exec(compile(source, f"{path.name}, code cell {i}", "exec"), namespace)
+    assert any("assert " in source for source in cells(path, "code")), "a lesson holds itself to what it says"
 
 
 def code_cell(source: str, **fields) -> dict:
