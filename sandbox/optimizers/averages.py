@@ -6,10 +6,12 @@ summing first and dividing by the global count stays right on uneven shards and 
 
 from torch import Tensor
 
+from sandbox.optimizers.sharding import resolve
+
 
 def mean(x: Tensor, dim: int | None = None) -> Tensor:
     """Mean of all entries (0-dim), or along `dim`, which is dropped."""
-    return x.sum() / x.numel() if dim is None else x.sum(dim) / x.shape[dim]
+    return resolve(x.sum()) / x.numel() if dim is None else resolve(x.sum(dim)) / x.shape[dim]
 
 
 def rms(x: Tensor) -> Tensor:

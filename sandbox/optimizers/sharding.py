@@ -1,0 +1,51 @@
+"""What a rule or a frame must say where its weight may be sharded (a DTensor); on a plain tensor each does nothing.
+
+    resolve(x)      finishes sums that every rank has made over its own part: no state leaf may stay Partial
+    replicate(x)    the whole of x on every rank, for views that cut across shards and for decompositions
+    like(x, w)      a plain tensor that every rank holds (a draw, a basis) in the dtype and on the device of w,
+                    replicated over the mesh of w
+
+Rules never ask whether they are sharded; they call these three where a reduction crosses the first dimension.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def placements(x: Tensor) -> Sequence[Any]:
+    """One per mesh dimension of a DTensor, none for a plain tensor."""
+    return getattr(x, "placements", ())
+
+
+def resolve(x: Tensor) -> Tensor:
+    """x with every pending sum made (all-reduce); sharded dimensions stay sharded."""
+    if any(p.is_partial() for p in placements(x)):
+        return x.redistribute(placements=[_replicate() if p.is_partial() else p for p in placements(x)])
+    return x
+
+
+def replicate(x: Tensor) -> Tensor:
+    """x whole on every rank (all-gather, all-reduce)."""
+    if any(not p.is_replicate() for p in placements(x)):
+        return x.redistribute(placements=[_replicate()] * len(placements(x)))
+    return x
+
+
+def like(x: Tensor, w: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """x, the same on every rank, in the dtype (of w by default) and on the device of w, so that it can meet w."""
+    x = x.to(device=w.device, dtype=dtype or w.dtype)
+    if not placements(w) or placements(x):
+        return x
+    from torch.distributed.tensor import DTensor
+
+    mesh = w.device_mesh
+    return DTensor.from_local(x, mesh, [_replicate()] * mesh.ndim, run_check=False)
+
+
+def _replicate() -> Any:
+    from torch.distributed.tensor import Replicate
+
+    return Replicate()
