@@ -32,9 +32,10 @@ from sandbox.curvature.block_mass import BlockMass, measure
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.fit import Mean
 from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.models.cuts import adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem, fitted
-from sandbox.models.partitions import Partition, adam_mini, from_blocks
+from sandbox.models.partitions import Partition, from_blocks
 from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.adam import Adam
 from sandbox.problems.base import Params

@@ -25,9 +25,9 @@ from torch import nn
 from sandbox.draws import generator
 from sandbox.fit import RatioOfMeans
 from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.models.cuts import adam_mini
 from sandbox.models.initial import build
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.partitions import adam_mini
 from sandbox.models.roles import roles
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.shells.stepwise import Stepwise

@@ -39,9 +39,9 @@ from sandbox.fit import PairedDifference, Sample
 from sandbox.ledger.claim import Claim, Found, Rows, Task
 from sandbox.ledger.claim import Setting as AnySetting
 from sandbox.ledger.tuning import Tuned, together
+from sandbox.models.cuts import adam_mini
 from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.partitions import adam_mini
 from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam

@@ -1,87 +1,21 @@
-"""Cuts of a model's parameters into blocks: Adam-mini's, one per tensor, columns, chosen index sets, and random ones of
-the same sizes.
-
-Adam-mini, code of version 1.1 (read: release 1.1.1), one second moment per block:
-
-    query, key                                 one block per head: consecutive rows
-    value, attention out, feed-forward         one block per row, that is per output neuron
-    embedding, head                            one block per row, that is per token
-    norm gains, fused query-key-value          the whole tensor
-    biases                                     one block per entry, that is plain Adam
-
-Version 1.0 (July to September 2024; from the dossier): embedding and head per entry, value, attention out and
-feed-forward whole.
-
-Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the
-code: tensors are recognised by role, not by substring; biases follow the rule of 1.1 in both versions (1.0 let them
-follow their layer and crashed on some); position tables are cut by row like tokens (the code has no name for them: by
-substring, `wpe` falls to "whole", `position_embeddings` to rows).
-
-Two records, for two readers: `Blocks` are equal consecutive chunks along one axis, all that an optimizer needs; a
-`Partition` is a block number for every entry, for curvature.
+"""A block number for every entry of a model: Adam-mini's cut, columns, chosen index sets, and random blocks of the same
+sizes. For curvature; `sandbox.models.cuts` has what an optimizer needs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import prod
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sandbox.draws import generator
+from sandbox.models.cuts import Blocks, Shapes, by_input, same_names
 from sandbox.models.roles import Role
 
-Shapes = Mapping[str, tuple[int, ...]]
 SHUFFLES = 0x53  # last part of the key of a random partition
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """kind: what a block is.  count: number of equal consecutive chunks along `dim`; for kind "entry" every entry is a
-    block.
-    """
-
-    kind: Literal["head", "row", "whole", "entry"]
-    count: int
-    dim: int = 0
-
-
-def adam_mini(roles: Mapping[str, Role], shapes: Shapes, *, version: Literal["1.1", "1.0"] = "1.1") -> dict[str, Blocks]:
-    """Adam-mini's blocks of every tensor.
-
-    Raises ValueError where roles and shapes name different tensors and where a number of heads is unknown or does not
-    divide the rows.
-    """
-    same_names("roles", roles, "shapes", shapes)
-    kinds = {"1.1": KIND_1_1, "1.0": KIND_1_0}[version]
-    return {name: blocks(name, kinds.get(role.kind, "row"), role, shapes[name]) for name, role in roles.items()}
-
-
-KIND_1_1 = {"query": "head", "key": "head", "query_key_value": "whole", "norm": "whole", "bias": "entry"}
-KIND_1_0 = KIND_1_1 | dict.fromkeys(("value", "attention_out", "ffn_in", "ffn_gate", "ffn_out", "hidden"), "whole")
-KIND_1_0 |= dict.fromkeys(("embedding", "position", "head"), "entry")
-
-
-def blocks(name: str, kind: str, role: Role, shape: tuple[int, ...]) -> Blocks:
-    """The blocks of one tensor; rows are counted along the axis that faces the output, for tables along the axis of
-    what is looked up.
-    """
-    dim = (role.input_dims if role.kind in ("embedding", "position") else role.output_dims)[0]
-    counts = {"whole": 1, "entry": prod(shape), "row": shape[dim]}
-    count = counts[kind] if kind in counts else head_count(name, role, shape[dim])
-    return Blocks(kind, count, dim if kind in ("row", "head") else 0)
-
-
-def head_count(name: str, role: Role, rows: int) -> int:
-    """Heads of a query or key matrix. Raises ValueError where they are unknown or do not divide its rows."""
-    heads = role.n_kv_heads if role.kind == "key" else role.n_heads
-    if not heads or rows % heads:
-        raise ValueError(
-            f"{name!r} is a {role.kind} of {rows} rows, which {heads} heads do not cut into equal blocks: correct its role by roles="
-        )
-    return heads
 
 
 def one_per_tensor(shapes: Shapes) -> dict[str, Blocks]:
@@ -126,15 +60,32 @@ def from_blocks(blocks: Mapping[str, Blocks], shapes: Shapes) -> Partition:
 
 
 def chunks(name: str, cut: Blocks, shape: tuple[int, ...]) -> Tensor:
+    """The block number of each entry of one tensor."""
     if cut.kind == "entry" and cut.count == prod(shape):
         return torch.arange(prod(shape)).view(shape)
-    if cut.count < 1 or shape[cut.dim] % cut.count:
+    rows, n_entries = shape[cut.dim], prod(shape)
+    if cut.stretches:
+        number = torch.cat([torch.arange(n) // (n // count) + start for n, count, start in _starts(cut)])
+        return _along(number, cut.dim, shape)
+    per_row = cut.count // rows if cut.count > rows else 1
+    if cut.count < 1 or (rows * per_row) % cut.count or n_entries % (rows * per_row):
         raise ValueError(
-            f"{cut.count} blocks do not cut axis {cut.dim} of {name!r}, shape {shape}, into equal chunks: "
-            f"choose a divisor of {shape[cut.dim]}"
+            f"{cut.count} blocks do not cut axis {cut.dim} of {name!r}, shape {shape}, into equal chunks: choose a divisor of {rows}"
         )
-    number = torch.arange(shape[cut.dim]) // (shape[cut.dim] // cut.count)
-    return number.view([-1 if d == cut.dim else 1 for d in range(len(shape))]).expand(shape).contiguous()
+    if per_row == 1:
+        return _along(torch.arange(rows) // (rows // cut.count), cut.dim, shape)
+    lying = (rows, *(n for d, n in enumerate(shape) if d != cut.dim))
+    return (torch.arange(n_entries) // (n_entries // cut.count)).view(lying).movedim(0, cut.dim).contiguous()
+
+
+def _starts(cut: Blocks) -> list[tuple[int, int, int]]:
+    """(rows, blocks, number of the first block) of each stretch."""
+    starts = accumulate((count for _, count in cut.stretches), initial=0)
+    return [(n, count, start) for (n, count), start in zip(cut.stretches, starts, strict=False)]
+
+
+def _along(number: Tensor, dim: int, shape: tuple[int, ...]) -> Tensor:
+    return number.view([-1 if d == dim else 1 for d in range(len(shape))]).expand(shape).contiguous()
 
 
 def by_column(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
@@ -142,12 +93,7 @@ def by_column(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
     way.
     """
     same_names("roles", roles, "shapes", shapes)
-    found = {}
-    for name, role in roles.items():
-        faces = role.output_dims if role.kind in ("embedding", "position") else role.input_dims
-        cut = Blocks("row", shapes[name][faces[0]], faces[0]) if faces else Blocks("whole", 1)
-        found[name] = chunks(name, cut, shapes[name])
-    return Partition(found)
+    return Partition({name: chunks(name, by_input(role, shapes[name]), shapes[name]) for name, role in roles.items()})
 
 
 def random_like(partition: Partition, seed: int) -> Partition:
@@ -188,10 +134,3 @@ def covered_once(name: str, sets: Sequence[Sequence[int]], shape: tuple[int, ...
             )
     number = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor([len(members) for members in sets]))
     return torch.empty(n, dtype=torch.long).scatter_(0, flat, number).view(shape)
-
-
-def same_names(a: str, first: Mapping, b: str, second: Mapping) -> None:
-    """Raises ValueError where two mappings do not name the same tensors."""
-    if set(first) != set(second):
-        only_a, only_b = sorted(set(first) - set(second)), sorted(set(second) - set(first))
-        raise ValueError(f"{a} and {b} must name the same tensors, but only {a} has {only_a} and only {b} has {only_b}")

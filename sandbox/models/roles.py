@@ -9,7 +9,8 @@ Where an outer and an inner class both claim a parameter, the outer one wins: a 
 not an embedding of tokens. Subclasses count as their ancestor, because sharding replaces the class of a module by a
 subclass.
 
-Recalled: the attribute names of the Hugging Face rows.  Departures: none, the table is ours.
+Hugging Face rows: read in transformers 5.23, except Llama's and GPT-2's (recalled); LoRA's names in peft 0.21.
+Departures: none, the table is ours.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ from torch import nn
 
 Kind = Literal[
     "query", "key", "value", "query_key_value", "attention_out", "ffn_in", "ffn_gate", "ffn_out",
-    "embedding", "position", "head", "hidden", "norm", "bias",
+    "query_key_value_by_head", "embedding", "position", "head", "hidden", "norm", "bias",
+    "convolution", "experts_in", "experts_out", "router", "lora_a", "lora_b",
 ]  # fmt: skip
 
 
@@ -66,12 +68,19 @@ TOKENS, POSITIONS = Role("embedding", (0,), (1,)), Role("position", (0,), (1,)) 
 GAIN, BIAS = Role("norm", (), (0,)), Role("bias", (), (0,))
 
 
+LORA = {"lora_A.default.weight": Role("lora_a", (1,), (0,)), "lora_B.default.weight": Role("lora_b", (1,), (0,))}
+
+
 def row(*, heads: str | None = None, kv_heads: str | None = None, **layers: Role) -> Row:
-    """A row from layer names with `__` for the dot; each layer has that weight and may have a bias."""
+    """A row from layer names with `__` for the dot; each layer has that weight and may have a bias.
+
+    A layer that the package peft has wrapped keeps its weight one level lower, beside LoRA's two factors.
+    """
     named = {layer.replace("__", "."): role for layer, role in layers.items()}
-    weights = {f"{layer}.weight": role for layer, role in named.items()}
-    biases = {f"{layer}.bias": BIAS for layer in named}
-    return Row(weights | biases, heads, kv_heads)
+    weights = {f"{layer}{wrapped}.weight": role for layer, role in named.items() for wrapped in ("", ".base_layer")}
+    biases = {f"{layer}{wrapped}.bias": BIAS for layer in named for wrapped in ("", ".base_layer")}
+    factors = {f"{layer}.{path}": role for layer in named for path, role in LORA.items()}
+    return Row(weights | biases | factors, heads, kv_heads)
 
 
 OUR_ATTENTION = row(
@@ -86,6 +95,8 @@ GATED = row(gate=linear("ffn_gate"), up=linear("ffn_in"), down=linear("ffn_out")
 LLAMA_MLP = row(gate_proj=linear("ffn_gate"), up_proj=linear("ffn_in"), down_proj=linear("ffn_out"))
 NORM = Row({"weight": GAIN, "bias": BIAS})
 TABLE_ROW = Row({"weight": TOKENS})
+CONVOLUTION = Row({"weight": Role("convolution", (1,), (0,)), "bias": BIAS})  # (out, in / groups, *kernel)
+EXPERTS = Row({"gate_up_proj": Role("experts_in", (2,), (0, 1)), "down_proj": Role("experts_out", (2,), (0, 1))})  # (expert, out, in)
 HF = "transformers.models"
 
 TABLE: Mapping[str, Row] = {
@@ -97,9 +108,14 @@ TABLE: Mapping[str, Row] = {
     "sandbox.models.llama.SwiGLU": GATED,
     "sandbox.models.llama.RMSNorm": NORM,
     "sandbox.models.classifier.Classifier": row(classes=linear("head")),
+    "sandbox.models.sherl.Down": row(linear=linear("hidden")),
+    "sandbox.models.sherl.Sherl": Row({**row(score=linear("hidden"), up=linear("hidden")).parameters, "gate": BIAS}),
     "sandbox.models.mlp.Hidden": row(linear=linear("hidden")),
     "sandbox.models.mlp.MLP": row(head=linear("head")),
     "torch.nn.modules.sparse.Embedding": TABLE_ROW,
+    "torch.nn.modules.conv.Conv1d": CONVOLUTION,
+    "torch.nn.modules.conv.Conv2d": CONVOLUTION,
+    "torch.nn.modules.conv.Conv3d": CONVOLUTION,
     "torch.nn.modules.normalization.LayerNorm": NORM,
     "torch.nn.modules.normalization.RMSNorm": NORM,
     "torch.nn.modules.activation.MultiheadAttention": Row(
@@ -115,6 +131,17 @@ TABLE: Mapping[str, Row] = {
     f"{HF}.llama.modeling_llama.LlamaMLP": LLAMA_MLP,
     f"{HF}.llama.modeling_llama.LlamaRMSNorm": NORM,
     f"{HF}.llama.modeling_llama.LlamaForCausalLM": row(lm_head=linear("head")),
+    f"{HF}.mixtral.modeling_mixtral.MixtralAttention": LLAMA_ATTENTION,
+    f"{HF}.mixtral.modeling_mixtral.MixtralExperts": EXPERTS,
+    f"{HF}.mixtral.modeling_mixtral.MixtralTopKRouter": Row({"weight": linear("router")}),
+    f"{HF}.mixtral.modeling_mixtral.MixtralRMSNorm": NORM,
+    f"{HF}.mixtral.modeling_mixtral.MixtralForCausalLM": row(lm_head=linear("head")),
+    f"{HF}.gpt_neox.modeling_gpt_neox.GPTNeoXAttention": row(
+        query_key_value=linear("query_key_value_by_head"), dense=linear("attention_out"),
+        heads="config.num_attention_heads", kv_heads="config.num_attention_heads",
+    ),
+    f"{HF}.gpt_neox.modeling_gpt_neox.GPTNeoXMLP": row(dense_h_to_4h=linear("ffn_in"), dense_4h_to_h=linear("ffn_out")),
+    f"{HF}.gpt_neox.modeling_gpt_neox.GPTNeoXForCausalLM": row(lm_head=linear("head")),
     f"{HF}.gpt2.modeling_gpt2.GPT2Attention": row(
         c_attn=conv1d("query_key_value"), c_proj=conv1d("attention_out"), heads="num_heads", kv_heads="num_heads"
     ),

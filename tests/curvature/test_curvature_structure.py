@@ -13,7 +13,8 @@ from sandbox.draws import generator, normal
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import initial, roles_of, shapes_of, skeleton
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.partitions import Partition, adam_mini, from_blocks, random_like
+from sandbox.models.cuts import adam_mini
+from sandbox.models.partitions import Partition, from_blocks, random_like
 from sandbox.problems.base import Facts, Params
 
 

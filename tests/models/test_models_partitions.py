@@ -5,19 +5,11 @@ from math import prod
 import pytest
 import torch
 
+from sandbox.models.cuts import Blocks, adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.partitions import (
-    Blocks,
-    Partition,
-    adam_mini,
-    by_column,
-    from_blocks,
-    from_indices,
-    one_per_tensor,
-    random_like,
-)
+from sandbox.models.partitions import Partition, by_column, from_blocks, from_indices, one_per_tensor, random_like
 from sandbox.models.roles import Role
 
 LLAMA = LlamaConfig(vocab=11, width=8, layers=1, heads=4, kv_heads=2, context=6, ffn=12)

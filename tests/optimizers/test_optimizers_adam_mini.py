@@ -79,9 +79,56 @@ def test_rows_commute_with_a_rotation_of_the_inputs(rule, invariant):
     assert difference < 1e-11 if invariant else difference > 1e-3
 
 
-def test_blocks_must_divide_the_first_side():
-    with pytest.raises(ValueError, match=r"must divide the first side .* n_blocks 4 and shape \(6, 2\); use 1"):
+def run(rule: Rule, w: torch.Tensor, gradients: list[torch.Tensor]) -> torch.Tensor:
+    return steps(rule, w, lambda _, k: gradients[k], len(gradients))
+
+
+def test_a_fused_weight_moves_as_its_parts():
+    """Stretches of different block sizes in one tensor are three tensors one upon the other, exactly."""
+    cut, w = ((8, 4), (4, 2), (4, 4)), normal((16, 5), generator(0))
+    gradients = [normal((16, 5), generator(1, k)) for k in range(5)]
+    fused = run(AdamMini(0.02, weight_decay=0.1, n_blocks=cut), w, gradients)
+    for i, (rows, blocks) in enumerate(cut):
+        sizes = [n for n, _ in cut]
+        alone = run(AdamMini(0.02, weight_decay=0.1, n_blocks=blocks), w.split(sizes)[i], [g.split(sizes)[i] for g in gradients])
+        assert alone.shape[0] == rows and torch.equal(fused.split(sizes)[i], alone)
+
+
+def test_the_other_layout_is_the_transposed_weight():
+    w, gradients = normal((6, 8), generator(0)), [normal((6, 8), generator(1, k)) for k in range(5)]
+    for cut in (4, 8, ((4, 2), (4, 4)), 48, 16):
+        across = run(AdamMini(0.02, n_blocks=cut, dim=1), w, gradients)
+        lying = run(AdamMini(0.02, n_blocks=cut), w.T.contiguous(), [g.T.contiguous() for g in gradients])
+        torch.testing.assert_close(across, lying.T, rtol=0, atol=1e-15)  # sums in another order
+
+
+def test_experts_are_cut_expert_by_expert():
+    """(expert, out, in) with expert * out blocks: each expert alone, by output row."""
+    w, gradients = normal((3, 4, 5), generator(0)), [normal((3, 4, 5), generator(1, k)) for k in range(5)]
+    together = run(AdamMini(0.02, n_blocks=12), w, gradients)
+    for e in range(3):
+        torch.testing.assert_close(together[e], run(AdamMini(0.02, n_blocks=4), w[e], [g[e] for g in gradients]), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 4), (2, 3, 4)])
+def test_one_block_per_entry_of_any_tensor_is_adam(shape):
+    w, gradients = normal(shape, generator(0)), [normal(shape, generator(1, k)) for k in range(5)]
+    fine = run(AdamMini(0.02, n_blocks=w.numel()), w, gradients)
+    torch.testing.assert_close(fine, run(Adam(0.02), w, gradients), rtol=0, atol=1e-15)  # the same numbers, grouped otherwise
+
+
+def test_blocks_must_divide_the_side_that_they_cut():
+    with pytest.raises(ValueError, match=r"must divide the axis 0 .* n_blocks 4 and shape \(6, 2\); use 1"):
         AdamMini(lr=0.1, n_blocks=4).init(torch.ones(6, 2))
+    for wrong in (8, 18):  # not a multiple of the rows; rows of 2 entries in 3 parts
+        with pytest.raises(ValueError, match=rf"n_blocks {wrong} and shape \(6, 2\)"):
+            AdamMini(lr=0.1, n_blocks=wrong).init(torch.ones(6, 2))
+    with pytest.raises(ValueError, match=r"add up to the 6 rows of axis 0, got \(\(4, 2\), \(4, 2\)\)"):
+        AdamMini(lr=0.1, n_blocks=((4, 2), (4, 2))).init(torch.ones(6, 2))
+    with pytest.raises(ValueError, match=r"blocks dividing rows, got \(4, 3\)"):
+        AdamMini(lr=0.1, n_blocks=((4, 3), (2, 2)))
+    with pytest.raises(ValueError, match=r"dim 2 and shape \(6, 2\)"):
+        AdamMini(lr=0.1, dim=2).init(torch.ones(6, 2))
 
 
 @pytest.mark.parametrize("n_blocks", [0, 2.0, True])
