@@ -149,13 +149,32 @@ PREDICTED = {
         "lomo.lr-sensitivity": "HOLDS",  # asked again on fresh seeds, after a count on the tuning seeds
         "lomo.lr-excess": "HOLDS",
     },
+    "fine_tuning_of_the_family": {  # before, apart from one trial of 20 steps
+        "galore.fine-tuning-parity": "HOLDS",
+        "golore.fine-tuning-parity": "HOLDS",
+        "i3s.fine-tuning-parity": "HOLDS",
+        "gwt.fine-tuning-parity": "HOLDS",
+        "rso.fine-tuning-parity": "HOLDS",
+        "sgc.fine-tuning-parity": "VIOLATED",
+        "came.fine-tuning-parity": "HOLDS",
+        "adafactor.fine-tuning-parity": "INCONCLUSIVE",
+        "adam-mini.fine-tuning-parity": "HOLDS",
+        "sherl.fine-tuning-parity": "VIOLATED",
+        "mezo.fine-tuning-parity": "VIOLATED",
+        "subzero.against-mezo": "INCONCLUSIVE",
+    },
     "fine_tuning_on_text": {  # before, as far as the history shows
         "adalomo.fine-tuning-parity": "HOLDS",
         "lomo.fine-tuning-parity": "VIOLATED",
     },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
-TIERS = {"training_on_text": "full", "fine_tuning_on_text": "full", "adam_mini_throughput": "study"}  # all others: quick
+TIERS = {
+    "training_on_text": "full",
+    "fine_tuning_of_the_family": "full",
+    "fine_tuning_on_text": "full",
+    "adam_mini_throughput": "study",
+}  # all others: quick
 every_file = pytest.mark.parametrize("name", PREDICTED)
 
 
