@@ -1,6 +1,6 @@
 """The one loop: problem + oracle + rules -> Trace. Tensors up to here, numpy and floats after.
 
-It drives a real shell, stepwise or fused into backward; `sandbox.run_ensemble` makes many runs at once with the same
+It drives a real shell, stepwise, fused into backward, or in place; `sandbox.run_ensemble` makes many runs at once with the same
 rules and draws.
 """
 
@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from sandbox.draws import generator
 from sandbox.optimizers.base import Rule
 from sandbox.oracles.backprop import Backprop
-from sandbox.oracles.base import Oracle
+from sandbox.oracles.base import Oracle, evaluated
+from sandbox.perturbations.directions import ORACLE_STREAM, at_step
 from sandbox.problems.base import Params, Problem
+from sandbox.shells.foreign import Foreign
 
-Rules = Rule | Mapping[str, Rule]
+Rules = Rule | Mapping[str, Rule] | Foreign
 Step = Callable[[int, float | None], tuple[float, float]]  # (k, factor of lr) -> (loss, gradient norm) before step k
-ORACLE_STREAM = 1_000_003  # keeps the oracle's draws apart from the frames', which are keyed by the tensor's index
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def run(
     steps: int,
     seed: int,
     oracle: Oracle | None = None,
-    shell: Literal["stepwise", "fused"] = "stepwise",
+    shell: Literal["stepwise", "fused", "in place"] = "stepwise",
     schedule: Callable[[int], float] | None = None,
     watch: Callable[[int, Params], Mapping[str, float] | None] | None = None,
 ) -> Trace:
@@ -80,11 +81,12 @@ def run(
 
     schedule: multiplies every group's lr at step k.  watch: called before every step and after the last with (k,
     detached parameters); what it returns is kept. A loss that is not finite ends the run with status "diverged". The
-    fused shell differentiates by backward hooks, so it takes no oracle but Backprop; asking for one raises ValueError.
+    fused shell differentiates by backward hooks, so it takes no oracle but Backprop; the in-place shell evaluates losses
+    alone, so it takes no oracle that differentiates. Asking for one raises ValueError.
     """
     oracle = oracle or Backprop()
     leaves = {name: nn.Parameter(w.clone()) for name, w in problem.start(seed).items()}
-    step = {"stepwise": _stepwise, "fused": _fused}[shell](problem, rules, oracle, seed, leaves)
+    step = {"stepwise": _stepwise, "fused": _fused, "in place": _in_place}[shell](problem, rules, oracle, seed, leaves)
     losses, norms, watched = [], [], {}
     for k in range(steps + 1):
         if watch and (seen := watch(k, _detached(leaves))):
@@ -103,14 +105,16 @@ def run(
 
 
 def _stepwise(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: dict[str, nn.Parameter]) -> Step:
-    from sandbox.shells.stepwise import Stepwise
+    from sandbox.shells.foreign import optimizer_of
 
-    optimizer = Stepwise(leaves.items(), rules, seed=seed)
+    optimizer, memory = optimizer_of(leaves.items(), rules, seed=seed, nonfinite="pass"), None  # one that diverges comes to its end
 
     def step(k: int, factor: float | None) -> tuple[float, float]:
+        nonlocal memory
         _set_lr(optimizer, factor)
-        draw = oracle.draw(generator(seed, ORACLE_STREAM, k), leaves)
-        loss, grads = oracle(problem, leaves, problem.batch(seed, k), draw)
+        now = at_step(oracle, k)
+        draw = now.draw(generator(seed, ORACLE_STREAM, k), leaves)
+        loss, grads, memory = evaluated(now, problem, leaves, problem.batch(seed, k), draw, memory=memory)
         for name, p in leaves.items():
             p.grad = grads[name]
         norm = _norm(grads[name] for name in leaves)
@@ -128,7 +132,7 @@ def _fused(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: di
     seen: dict[str, float] = {}  # name -> norm of its gradient: the gradients themselves are freed during backward
     for name, p in leaves.items():  # registered first: it reads the gradient before the optimizer's hook frees it
         p.register_post_accumulate_grad_hook(lambda p, name=name: seen.update({name: _norm([p.grad])}))
-    optimizer = Fused(leaves.items(), rules, seed=seed)
+    optimizer = Fused(leaves.items(), rules, seed=seed, nonfinite="pass")  # a run that diverges comes to its end
 
     def step(k: int, factor: float | None) -> tuple[float, float]:
         _set_lr(optimizer, factor)
@@ -137,6 +141,20 @@ def _fused(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: di
         loss.backward()
         optimizer.step()
         return float(loss.detach()), math.hypot(*(seen[name] for name in leaves if name in seen))
+
+    return step
+
+
+def _in_place(problem: Problem, rules: Rules, oracle: Oracle, seed: int, leaves: dict[str, nn.Parameter]) -> Step:
+    from sandbox.shells.in_place import InPlace
+
+    optimizer = InPlace(leaves.items(), rules, oracle, seed=seed, nonfinite="pass")
+
+    def step(k: int, factor: float | None) -> tuple[float, float]:
+        _set_lr(optimizer, factor)
+        batch = problem.batch(seed, k)
+        measured = optimizer.measure(lambda: problem.loss(leaves, batch))
+        return measured.loss, optimizer.apply(measured.coefficients)
 
     return step
 

@@ -13,6 +13,7 @@ EVERY_ROOM = {p.stem for p in (ROOT / "sandbox").iterdir() if not p.name.startsw
 MAY_IMPORT = {
     "draws": set(),
     "outputs": set(),
+    "perturbations": set(),
     "problems": set(),
     "optimizers": set(),
     "theory": set(),
@@ -33,7 +34,11 @@ MAY_IMPORT = {
     "cli_card": {"handoff"},
     "cli": EVERY_ROOM,
 }
-LEAF = {"draws", "outputs"}  # random numbers as a pure function of a key, and a check of folders: every room may import them
+LEAF = {
+    "draws",
+    "outputs",
+    "perturbations",
+}  # random numbers and directions as a pure function of a key, a check of folders: for every room
 FILES = sorted(p for p in (ROOT / "sandbox").rglob("*.py") if p.name != "__init__.py")
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 

@@ -10,39 +10,100 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from sandbox.draws import generator, normal
+from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.base import advance, due, with_fields
+from sandbox.optimizers.came import CAME
+from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.golore import GoLore
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.gwt import GWT
+from sandbox.optimizers.i3s import I3S
+from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.rso import RSO
 from sandbox.optimizers.settings import learning_rate
+from sandbox.optimizers.sgc import SGC
+from sandbox.optimizers.sgc_adam import SGCAdam
+from sandbox.optimizers.sign_descent import SignDescent
+from sandbox.optimizers.subzero import SubZero
 from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.shells.ensemble import Runs, ensemble
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
 
 LR = 0.05
+ADAM = Adam(LR)
 RULES = {
     "gradient descent": GradientDescent(LR),
     "momentum": GradientDescent(LR, momentum=0.9),
-    "adam": Adam(LR),
+    "momentum, damped": GradientDescent(LR, momentum=0.9, dampening=0.5),
+    "momentum, nesterov": GradientDescent(LR, momentum=0.9, nesterov="on"),
+    "sign descent": SignDescent(LR),
+    "adam": ADAM,
     "adamw": AdamW(LR, weight_decay=0.1),
     "adam-mini, whole": AdamMini(LR),
     "adam-mini, rows": AdamMini(LR, weight_decay=0.1, n_blocks=6),
     "adam-mini, heads": AdamMini(LR, n_blocks=3),
     "adalomo": AdaLomo(LR, weight_decay=0.1),
-    "galore": GaLore(Adam(LR), rank=2, update_gap=7),
-    "galore of adam-mini": GaLore(AdamMini(LR, n_blocks=2), rank=2, update_gap=7),
-    "rso, haar": RSO(Adam(LR), rank=2, update_gap=7, eta=1.0),
-    "rso, gaussian": RSO(GradientDescent(LR, momentum=0.9), rank=2, update_gap=7, law="gaussian"),
-    "rso, coordinate, side 0": RSO(Adam(LR), rank=2, update_gap=7, law="coordinate", side=0),
-    "decay around rso": WeightDecay(RSO(Adam(LR), rank=2, update_gap=7, eta=0.5), weight_decay=0.1),
+    "adalomo, unscaled": AdaLomo(LR, parameter_scale="off"),
+    "adafactor": Adafactor(LR, weight_decay=0.1),
+    "adafactor, averaged": Adafactor(LR, beta1=0.9, parameter_scale="off"),
+    "adafactor, relative step": Adafactor(LR, relative_step="plain"),
+    "adafactor, warmup": Adafactor(LR, relative_step="warmup"),
+    "came": CAME(LR, weight_decay=0.1),
+    "parameter scale of adam": ParameterScale(ADAM),
+    "decay around parameter scale": WeightDecay(ParameterScale(Adafactor(LR, parameter_scale="off")), weight_decay=0.1),
 }
-MATRIX_ONLY = {name for name, rule in RULES.items() if getattr(rule, "period", 0)}
-DECAYING = {"adamw", "adam-mini, rows", "adalomo", "decay around rso"}
+FRAMES = {
+    "galore": GaLore(ADAM, rank=2, update_gap=7),
+    "galore of adam-mini": GaLore(AdamMini(LR, n_blocks=2), rank=2, update_gap=7),
+    "galore, both sides": GaLore(GradientDescent(LR, momentum=0.9), rank=2, update_gap=7, side="both"),
+    "galore, side 0, reset": GaLore(ADAM, rank=2, update_gap=7, side=0, on_refresh="reset"),
+    "galore, long side, rotate": GaLore(AdamMini(LR), rank=2, update_gap=7, side="long", on_refresh="rotate"),
+    "galore of adafactor": GaLore(Adafactor(LR), rank=2, update_gap=7),
+    "galore of adalomo": ParameterScale(GaLore(AdaLomo(LR, parameter_scale="off"), rank=2, update_gap=7)),
+    "galore of came": GaLore(CAME(LR), rank=2, update_gap=7, on_refresh="rotate"),
+    "golore": GoLore(ADAM, rank=2, update_gap=7),
+    "golore after galore": GoLore(GradientDescent(LR, momentum=0.9), rank=2, update_gap=7, random_from=7, side=0),
+    "golore of gwt": GoLore(GWT(ADAM, level=1), rank=2, update_gap=7, on_refresh="reset"),
+    "i3s": I3S(ADAM, rank=2, update_gap=7),
+    "i3s of adam-mini, side 1": I3S(AdamMini(LR, n_blocks=2), rank=2, update_gap=7, side=1),
+    "rso, haar": RSO(ADAM, rank=2, update_gap=7, eta=1.0),
+    "rso, gaussian": RSO(GradientDescent(LR, momentum=0.9), rank=2, update_gap=7, law="gaussian"),
+    "rso, coordinate, side 0": RSO(ADAM, rank=2, update_gap=7, law="coordinate", side=0),
+    "rso, rotate": RSO(ADAM, rank=2, update_gap=7, eta=1.0, on_refresh="rotate"),
+    "rso, keep, side 0": RSO(ADAM, rank=2, update_gap=7, side=0, on_refresh="keep"),
+    "decay around rso": WeightDecay(RSO(ADAM, rank=2, update_gap=7, eta=0.5), weight_decay=0.1),
+    "scale around rso of adalomo": ParameterScale(RSO(AdaLomo(LR, parameter_scale="off"), rank=2, update_gap=7)),
+    "gwt": GWT(ADAM),
+    "gwt of adam-mini, level 1": GWT(AdamMini(LR, n_blocks=2), level=1),
+    "gwt of adalomo, clipped": GWT(AdaLomo(LR), level=1, details="clipped"),
+    "gwt of momentum, unlimited": GWT(GradientDescent(LR, momentum=0.9), growth_limit=None),
+    "gwt of adafactor": GWT(Adafactor(LR, beta1=0.9)),
+    "decay around gwt, dropped": WeightDecay(GWT(ADAM, details="dropped"), weight_decay=0.1),
+    "sgc": SGC(ADAM, sparsity=6, measurements=24),
+    "sgc of adam-mini, redrawn": SGC(AdamMini(LR, n_blocks=4), sparsity=4, measurements=16, update_gap=7),
+    "sgc of descent": SGC(GradientDescent(LR), sparsity=4, measurements=24),
+    "sgc, two moments": SGCAdam(LR, sparsity=6, measurements=24),
+    "mesgc": SGC(ADAM, sparsity=8, measurements=24, chunks=2),
+    "mesgc of adalomo": SGC(AdaLomo(LR), sparsity=8, measurements=24, chunks=4),
+    "mesgc, two moments": SGCAdam(LR, sparsity=8, measurements=24, chunks=2, update_gap=7),
+    "cesgc": CESGC(SGC(ADAM, sparsity=4, measurements=12), rank=2, update_gap=7),
+    "cesgc, two moments": CESGC(SGCAdam(LR, sparsity=4, measurements=12, chunks=2), rank=2, update_gap=7),
+    "subzero": SubZero(GradientDescent(LR), rank=2, update_gap=7),
+    "subzero of adam": SubZero(ADAM, rank=3, update_gap=7, gradient="backprop"),
+    "subzero of adam-mini": SubZero(AdamMini(LR, n_blocks=2), rank=2, update_gap=7),
+    "subzero of adalomo": SubZero(AdaLomo(LR), rank=2, update_gap=7),
+    "subzero, most square": SubZero(GradientDescent(LR, momentum=0.9), rank=5, update_gap=7, shape="most square"),
+}
+RULES |= FRAMES
+MATRIX_ONLY = set(FRAMES)
+DECAYING = {"adamw", "adam-mini, rows", "adalomo", "adafactor", "came", "decay around parameter scale", "decay around rso"}
+DECAYING |= {"decay around gwt, dropped"}
 each_rule = pytest.mark.parametrize("name", RULES)
 MIX_IN, MIX_OUT = normal((8, 5), generator(90)), normal((12, 5), generator(91))
 SHAPES = {"wide": (6, 8), "tall": (12, 4), "vector": (6,)}
@@ -165,7 +226,7 @@ def test_no_tensor_of_a_state_is_a_number_in_disguise(name):
 @each_rule
 def test_a_saved_bfloat16_run_continues_with_the_same_bits(name):
     def trained(steps: range, leaves: dict, saved: dict | None) -> dict:
-        optimizer = Stepwise(leaves.items(), assigned(name), seed=1)
+        optimizer = Stepwise(leaves.items(), assigned(name), seed=1, state_dtype=torch.float32)
         optimizer.load_state_dict(saved) if saved else None
         for k in steps:
             for i, w in enumerate(leaves.values()):

@@ -31,8 +31,6 @@ from torch import Tensor
 from sandbox.optimizers.averages import mean, towards
 from sandbox.optimizers.settings import require_at_least_zero, require_betas, require_positive_int
 from sandbox.optimizers.sharding import replicate
-from sandbox.optimizers.sharding import replicate
-
 
 Cut = int | tuple[tuple[int, int], ...]
 
@@ -85,11 +83,15 @@ def block_means(x: Tensor, n_blocks: Cut, dim: int = 0) -> Tensor:
     x = (x if x.ndim else x.reshape(1)).movedim(dim, 0)
     n_rows = x.shape[0]
     if isinstance(n_blocks, int) and n_blocks > n_rows:
-        slices = x.reshape(n_rows, -1)
+        slices = (replicate(x) if dim else x).reshape(n_rows, -1)
         return mean(slices.reshape(n_rows, n_blocks // n_rows, -1), 2)
-    rows = mean(x.flatten(1), 1) if x.ndim > 1 else x
+    rows = x
+    while rows.ndim > 1:  # and not flattened, which shards of unequal length cannot be
+        rows = mean(rows, -1)
     if n_blocks == n_rows:
         return rows
+    if n_blocks == 1:
+        return mean(rows).reshape(1)
     rows = replicate(rows)  # a block may cross the border of a shard
     if isinstance(n_blocks, int):
         return mean(rows.reshape(n_blocks, -1), 1)

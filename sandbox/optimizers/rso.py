@@ -16,9 +16,14 @@ Laws of P with d = the compressed side; all have E[P P^T] = I:
 `eta` has the unit of a learning rate; t = eta * Lhat with Lhat = (d/r) L is the project's letter, and the theory takes
 t = 1/2. None = no proximal term.
 
+A fresh inner state is on_refresh = "reset". "keep" hands the old one on. "rotate" turns its first moment m, which stands for
+G P, to the coordinates of the new basis, m <- (r/d) m P_old^T P_new: the coordinates of the part of G that the old basis
+saw, as if P_old^T P_old were (d/r) I. Independent bases share about r/d of a direction, so rotating is nearly a reset of m
+that keeps the second moment and the counts.
+
 Departures from the paper: its body was not read. Equations from the abstract, a third-party summary and own
 derivation; the reset of the inner state at each round follows from the definition and was not seen in the authors'
-code. The paper solves each subproblem to a tolerance; here a round is a fixed number of inner steps.
+code ("keep" and "rotate" are ours). The paper solves each subproblem to a tolerance; here a round is a fixed number of inner steps.
 Letters: r = rank.
 """
 
@@ -30,7 +35,11 @@ from torch import Tensor
 
 from sandbox.draws import normal
 from sandbox.optimizers.base import Rule, State
+from sandbox.optimizers.inner_state import OnRefresh, refreshed, require_on_refresh, started
+from sandbox.optimizers.parameter_scale import scales_by_weight
+from sandbox.optimizers.projection import Basis, lift, no_basis, orthonormal, project, require_no_frame_inside, turned
 from sandbox.optimizers.settings import require_positive_int, require_rank_fits
+from sandbox.optimizers.sharding import like
 
 Law = Literal["haar", "gaussian", "coordinate"]
 
@@ -43,7 +52,7 @@ class RSOState(NamedTuple):
 
 @dataclass(frozen=True)
 class RSO:
-    """`inner` must not scale its step by the size of its weight: B starts at 0, where such a rule stands still."""
+    """Raises ValueError where `inner` scales its step by its weight: that is B, which starts at 0, and such a rule stands still."""
 
     inner: Rule
     rank: int
@@ -51,6 +60,7 @@ class RSO:
     eta: float | None = None  # param^2 / loss
     law: Law = "haar"
     side: Literal[0, 1] = 1
+    on_refresh: OnRefresh = "reset"
 
     def __post_init__(self) -> None:
         require_positive_int(self, "rank", "update_gap")
@@ -58,6 +68,13 @@ class RSO:
             raise ValueError(f"eta of RSO must be > 0, got {self.eta}; None leaves the proximal term out")
         if self.law not in get_args(Law) or self.side not in (0, 1):
             raise ValueError(f"RSO needs a law of {', '.join(get_args(Law))} and side 0 or 1, got law {self.law!r} and side {self.side!r}")
+        require_on_refresh(self)
+        require_no_frame_inside(self)
+        if scales_by_weight(self.inner):
+            raise ValueError(
+                f"the inner rule of RSO must not scale its step by its weight, which is B and starts at 0, got {self.inner}; "
+                'write ParameterScale(RSO(...)) around a rule with parameter_scale="off"'
+            )
 
     @property
     def period(self) -> int:
@@ -65,29 +82,29 @@ class RSO:
 
     def init(self, w: Tensor) -> RSOState:
         require_rank_fits(self.rank, w, sides=(self.side,))
-        P = w.new_zeros(w.shape[self.side], self.rank)
-        B = torch.zeros_like(self._coefficients(w, P))
-        return RSOState(P, B, self.inner.init(B))
+        P = no_basis(w, self.side, self.rank)
+        B = torch.zeros_like(project(w, Basis(self.side, P)))
+        return RSOState(P, B, started(self.inner, B, self.on_refresh))
 
     def draw(self, rng: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         return normal((shape[self.side], self.rank), rng)
 
     def refresh(self, g: Tensor, state: RSOState, w: Tensor, draw: Tensor | None) -> RSOState:
-        B = torch.zeros_like(state.B)
-        return RSOState(basis(draw, self.law).to(w), B, self.inner.init(B))
+        P, B = like(basis(draw, self.law), w), torch.zeros_like(state.B)
+        old, new = Basis(self.side, state.P), Basis(self.side, P)
+
+        def turn(x: Tensor) -> Tensor:
+            return turned(x, old, new) * (self.rank / w.shape[self.side])
+
+        return RSOState(P, B, refreshed(self.inner, state.inner, B, on_refresh=self.on_refresh, turn=turn))
 
     def step(self, g: Tensor, state: RSOState, w: Tensor) -> tuple[Tensor, RSOState]:
-        P, B = state.P, state.B
-        delta, inner = self.inner.step(self._subproblem_gradient(g, P, B), state.inner, B)
+        frame, B = Basis(self.side, state.P), state.B
+        coefficients = project(g, frame)
+        pulled = coefficients if self.eta is None else coefficients + B * (1 / self.eta)
+        delta, inner = self.inner.step(pulled, state.inner, B)
         delta = delta.to(B.dtype)
-        return delta @ P.T if self.side else P @ delta, RSOState(P, B + delta, inner)
-
-    def _coefficients(self, x: Tensor, P: Tensor) -> Tensor:
-        return x @ P if self.side else P.T @ x
-
-    def _subproblem_gradient(self, g: Tensor, P: Tensor, B: Tensor) -> Tensor:
-        coefficients = self._coefficients(g, P)
-        return coefficients if self.eta is None else coefficients + B * (1 / self.eta)
+        return lift(delta, frame), RSOState(state.P, B + delta, inner)
 
 
 def basis(draw_dr: Tensor, law: Law) -> Tensor:
@@ -96,7 +113,6 @@ def basis(draw_dr: Tensor, law: Law) -> Tensor:
     if law == "gaussian":
         return draw_dr / r**0.5
     if law == "haar":
-        Q, R = torch.linalg.qr(draw_dr)
-        return Q * (R.diagonal().sign() * (d / r) ** 0.5)
+        return orthonormal(draw_dr) * (d / r) ** 0.5
     chosen = draw_dr[:, 0].argsort()[:r]  # a uniformly random ordering of the d coordinates
     return (torch.arange(d, device=draw_dr.device).unsqueeze(1) == chosen).to(draw_dr.dtype) * (d / r) ** 0.5

@@ -106,7 +106,7 @@ def start(recipe: Recipe, seed: int, device: Device) -> dict[str, nn.Parameter]:
 def walk(recipe: Recipe, leaves: dict[str, nn.Parameter], seed: int, *, steps: int) -> Iterator[float]:
     """Makes the steps on the leaves, and yields the loss before each of them."""
     problem, place = recipe.problem, next(iter(leaves.values())).device
-    optimizer = SHELLS[recipe.shell](leaves.items(), recipe.rules, seed=seed)
+    optimizer = SHELLS[recipe.shell](leaves.items(), recipe.rules, seed=seed, nonfinite="pass")  # the canary speaks first
     base = [group["lr"] for group in optimizer.param_groups]
     for k in range(steps):
         factor = recipe.schedule(k) if recipe.schedule else 1.0

@@ -7,71 +7,217 @@ https://arxiv.org/abs/2306.09782, section 3.1). The numbers are those of the ste
     loss.backward()        # moves the weights
     optimizer.step()       # moves nothing; says that this backward is over
 
-It cannot accumulate gradients, for a gradient is gone once it is applied. `step` marks the end of a backward: from its
-first call on, a tensor whose gradient arrives twice between two calls is an error (accumulation, or reentrant
-checkpointing of a shared tensor); a loop that never calls it takes every backward for a step. Clipping by the global
-norm needs all gradients at once: use the stepwise shell. Tied weights are right, but autograd keeps their first part
-until the last one, so the memory bound is then larger.
+It cannot accumulate gradients, for a gradient is gone once it is applied. A tensor whose gradient arrives twice between
+two calls of `step` is an error, whether in one backward (re-entrant checkpointing of a shared tensor) or in two
+(accumulation, or a loop without `step`).
+
+Clipping by the global norm needs all gradients at once, and so a backward more (section 3.3.1 there):
+
+    with optimizer.measuring(max_norm=1.0):
+        loss.backward(retain_graph=True)   # moves nothing, keeps one norm per tensor and no gradient
+    loss.backward()                        # moves with g min(1, max_norm / (norm + 1e-6)), as clip_grad_norm_ does
+    optimizer.step()
+
+Keeping the graph keeps the activations. A second forward inside the `with` frees them, but must repeat its dropout masks:
+put it under torch.random.fork_rng(), or the norm belongs to another gradient.
+
+Tied weights are right, but autograd keeps their first part until the last one, so the memory bound is then larger.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sandbox.optimizers.base import Rule
-from sandbox.shells.slot import groups, restore, scheduled, slots
+from sandbox.optimizers.sharding import local
+from sandbox.shells.backward_end import at_end_of_backward
+from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_dense, require_policy, sanitised
+from sandbox.shells.grouping import Parameters, Rules
+from sandbox.shells.norm import coefficient, norm_of, require_norm, total
+from sandbox.shells.rounding import Precision, Rounding
+from sandbox.shells.sharded import Move
+from sandbox.shells.slot import groups, more, restore, restored, scheduled, shared, slots
+from sandbox.shells.ways import Execution, Ways
 
 
 class Fused(torch.optim.Optimizer):
     """Same arguments, groups, schedules and state_dict as `Stepwise`.
 
-    Raises ValueError where `rules` misses or invents a name, or where a rule cannot take its tensor.
+    nonfinite: "raise" and "skip" are decided tensor by tensor, when earlier tensors of the backward have moved already; after
+    `measuring` they hold for the whole step (max_norm=inf measures without clipping). skipped: how many steps left out at
+    least one tensor. total_norm: the last that was measured, 0-dim.
+
+    Raises ValueError as `Stepwise` does.
     """
 
-    def __init__(self, named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], *, seed: int = 0) -> None:
-        self._slots = slots(named_parameters, rules, seed)
-        super().__init__(groups(self._slots), {})
-        self._moved: set[Tensor] | None = None  # since the last step(); None until step() is used
+    def __init__(
+        self,
+        named_parameters: Parameters,
+        rules: Rules,
+        *,
+        seed: int = 0,
+        nonfinite: Nonfinite = "raise",
+        state_dtype: torch.dtype | None = None,
+        rounding: Rounding = "nearest",
+        execution: Execution = "plain",
+    ) -> None:
+        require_policy(nonfinite)
+        self._rules, self._seed, self._precision = rules, seed, Precision(state_dtype, rounding)
+        self._slots = slots(named_parameters, rules, seed, precision=self._precision)
+        self.nonfinite, self.skipped, self.total_norm = nonfinite, 0, None
+        self._ways = Ways(execution)
+        self._made = False
+        super().__init__(made := groups(self._slots), shared(made))
+        self._made = True
+        self._reset()
+        self._backwards, self._watching = 0, False
+        self._attach()
+
+    def _reset(self) -> None:
+        self._arrived: dict[Tensor, int] = {}  # since the last step(): in which backward
+        self._norms: dict[Tensor, Tensor] | None = None  # while measuring
+        self._factor: Tensor | None = None  # of the gradients of the next backward
+        self._left_out = self._leave_out_all = False
+
+    def _attach(self) -> None:
         self._group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
-        self._hooks = [w.register_post_accumulate_grad_hook(self._move) for w in self._slots]
+        self._hooks = {w: w.register_post_accumulate_grad_hook(self._move) for w in self._slots if w.requires_grad}
 
     @torch.no_grad()
     def _move(self, w: Tensor) -> None:
-        if self._moved is not None and w in self._moved:
-            raise RuntimeError(
-                f"{self._slots[w].name} got a second gradient before step(): the fused shell has already applied the "
-                "first, so it cannot accumulate; call step() after every backward, or use the stepwise shell"
-            )
-        rule = scheduled(self.param_groups[self._group_of[w]], self._slots)
-        self._slots[w].move(w, w.grad, rule, self.state[w])
+        g = w.grad
         w.grad = None
-        if self._moved is not None:
-            self._moved.add(w)
+        self._register(w, g)
+        g = self._usable(w, g)
+        if g is None:
+            self._left_out = True
+        elif self._norms is not None:
+            self._norms[w] = norm_of(g)
+        elif not self._leave_out_all:
+            if self._factor is not None:
+                g.mul_(self._factor.to(g.device))
+            rule = scheduled(self.param_groups[self._group_of[w]], self._slots)
+            self._ways.move([Move(self._slots[w], w, g, rule, self.state[w])])
+
+    def _register(self, w: Tensor, g: Tensor | None) -> None:
+        name = self._slots[w].name
+        if g is None:
+            raise RuntimeError(f"the gradient of {name} was gone before the fused shell saw it; remove() the other shell on this tensor")
+        if w in self._arrived:
+            again = "the same backward" if self._arrived[w] == self._backwards else "another backward"
+            raise RuntimeError(f"{name} got a second gradient before step(), in {again}: {_REASON[again]}")
+        self._arrived[w] = self._backwards
+        if not self._watching:
+            self._watching = True
+            at_end_of_backward(self._ended)
+
+    def _ended(self) -> None:
+        self._backwards, self._watching = self._backwards + 1, False
+
+    def _usable(self, w: Tensor, g: Tensor) -> Tensor | None:
+        """The gradient to be used, or None where its tensor is left out."""
+        require_dense(self._slots[w].name, g)
+        n = bad_entries([g])[0] if self.nonfinite != "pass" else 0
+        if n and self.nonfinite == "raise":
+            outcome = "no weight was moved" if self._norms is not None else f"{len(self._arrived) - 1} tensors have moved in this step"
+            raise FloatingPointError(complaint({self._slots[w].name: (n, g.numel(), self.state[w].get("step", 0))}, outcome))
+        if n:
+            return None if self.nonfinite == "skip" else sanitised(g)
+        return g
+
+    @contextmanager
+    def measuring(self, max_norm: float) -> Iterator[None]:
+        """A backward inside moves nothing; the next one moves with its gradients clipped to the global norm `max_norm`.
+
+        Raises ValueError unless max_norm > 0, RuntimeError where weights have moved since step(), FloatingPointError as `step`
+        of the stepwise shell does.
+        """
+        require_norm(max_norm)
+        if self._arrived or self._factor is not None:
+            raise RuntimeError("measuring must come before the backward that moves the weights, and once; call step() first")
+        self._norms = {}
+        try:
+            yield
+            self._take(max_norm, [self._norms[w] for w in self._slots if w in self._norms])
+        finally:
+            self._norms = None
+            self._arrived.clear()
+
+    def _take(self, max_norm: float, norms: list[Tensor]) -> None:
+        if not norms and not self._left_out:
+            raise RuntimeError("no gradient arrived while measuring; run the first backward inside the `with`")
+        self.total_norm = total(norms)
+        finite = self.nonfinite == "pass" or not bad_entries([self.total_norm])[0]
+        if not finite and self.nonfinite != "skip":
+            raise FloatingPointError(f"the norm of {len(norms)} finite gradients overflows {self.total_norm.dtype}; no weight was moved")
+        self._leave_out_all = self._left_out = self._left_out or not finite
+        self._factor = coefficient(self.total_norm, max_norm)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Ends the backward that has moved the weights; with a closure, runs it first. Moves nothing itself.
 
-        Raises RuntimeError where a gradient is left over, which nothing has applied: hooks removed, or not run.
+        Raises RuntimeError where a gradient is left over, which nothing has applied: hooks removed, or not run; and where the
+        norm was measured and no backward came after it.
         """
         loss = closure() if closure is not None else None
+        if not self.state and self._hooks:
+            self._prepare()
         left = [slot.name for w, slot in self._slots.items() if w.grad is not None]
         if left:
             raise RuntimeError(
                 f"{len(left)} gradients were not applied during backward, the first of {left[0]}: the fused shell was "
                 "removed, or the gradient was not made by backward(); use the stepwise shell for such gradients"
             )
-        self._moved = set()
+        if self._factor is not None and not self._arrived:
+            raise RuntimeError("the norm was measured, but no backward has moved the weights since; call backward() again before step()")
+        self.skipped += self._left_out
+        self._reset()
+        self._ended()
         return loss
+
+    def _prepare(self) -> None:
+        """Takes the zero gradients with which torch.distributed.checkpoint lets a fresh optimizer fill its state."""
+        for w in [w for w in self._slots if w.grad is not None and not local(w.grad).any()]:
+            self._move(w)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As the stepwise shell's."""
+        rest = dict(seed=self._seed, precision=self._precision)
+        for group in more(self._slots, param_group, self._rules, **rest) if self._made else [param_group]:
+            super().add_param_group(group)
+        if self._made:
+            self.remove()
+            self._attach()
 
     def remove(self) -> None:
         """Takes the hooks away; from then on backward fills gradients as usual."""
-        for hook in self._hooks:
+        for hook in self._hooks.values():
             hook.remove()
         self._hooks.clear()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues where `state_dict` stopped. Raises ValueError where a saved state belongs to another rule."""
+        """As the stepwise shell's, whose state_dict it may be."""
+        restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
         restore(self, self._slots, state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "skipped", "total_norm")
+        return super().__getstate__() | {name: self.__dict__[name] for name in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_slots" in state:  # a copy; torch also comes here to load a state_dict
+            self._reset()
+            self._backwards, self._watching = 0, False
+            self._attach()
+
+
+_REASON = {
+    "the same backward": "re-entrant checkpointing of a shared tensor gives it in parts, and the first part is applied already; "
+    "use use_reentrant=False, or the stepwise shell",
+    "another backward": "the fused shell has already applied the first, so it cannot accumulate; "
+    "call step() after every backward, or use the stepwise shell",
+}

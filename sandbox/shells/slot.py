@@ -2,26 +2,39 @@
 fused shell.
 
 A slot is (name, position of the tensor, rule, seed). The numbers that change live in `optimizer.state[w]`, a flat dict
-of tensors and Python numbers, with "step" = the count of steps taken.
+of tensors and Python numbers, with "step" = the count of steps taken. An empty tensor has no state and never moves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sandbox.draws import generator
-from sandbox.optimizers.base import Rule, advance, due, with_fields
+from sandbox.optimizers.base import Empty, Rule, State, advance, due, with_fields
 from sandbox.optimizers.settings import learning_rate
-from sandbox.shells.assignment import assign
 from sandbox.shells.flat_state import read, structure, write
+from sandbox.shells.frozen_average import require_moving
+from sandbox.shells.grouping import Parameters, Rules, live, members
+from sandbox.shells.rounding import Precision
+
+AS_GIVEN = Precision()
 
 
 class Slot:
-    def __init__(self, name: str, w: Tensor, *, index: int, rule: Rule, seed: int) -> None:
+    """Raises ValueError where the rule cannot take this tensor, or where an average would stand still in its dtype."""
+
+    def __init__(self, name: str, w: Tensor, *, index: int, rule: Rule, seed: int, precision: Precision = AS_GIVEN, group: int = 0) -> None:
+        _require_real(name, w)
+        precision.require_fits(name, w)
+        require_moving(rule, name, w, precision.seen(w.new_empty(0)).dtype) if w.numel() else None
         self.name, self.index, self.rule, self.seed = name, index, rule, seed
-        self.structure = structure(rule.init(w.detach()))  # an error here if the rule cannot take this tensor
+        self.precision, self.group, self.live = precision, group, live(rule)
+        self.structure = structure(self.fresh(w, rule))
+
+    def fresh(self, w: Tensor, rule: Rule) -> State:
+        return rule.init(self.precision.seen(w.detach())) if w.numel() else Empty()
 
     def move(self, w: Tensor, g: Tensor, rule: Rule, entry: dict[str, Any]) -> None:
         """One step of `rule` on `w`, in place; `entry` holds the state and is brought up to date.
@@ -29,61 +42,139 @@ class Slot:
         The step is added in the wider of the two dtypes and rounded once.
         """
         k = entry.get("step", 0)
-        state = read(self.structure, entry) if k else rule.init(w)
-        draw = rule.draw(generator(self.seed, self.index, k), tuple(w.shape)) if due(rule, k) else None
-        delta, state = advance(rule, g, state, w, k, draw)
-        w.add_(delta)
-        write(state, self.structure, entry)
+        if w.numel():
+            seen, g = self.precision.seen(w), self.precision.seen(g)
+            state = read(self.structure, entry) if k else rule.init(seen)
+            draw = rule.draw(generator(self.seed, self.index, k), tuple(w.shape)) if due(rule, k) else None
+            delta, state = advance(rule, g, state, seen, k, draw)
+            self.precision.add(w, delta, self.seed, self.index, k)
+            write(state, self.structure, entry)
         entry["step"] = k + 1
 
     def restored(self, w: Tensor, saved: Mapping[str, Any]) -> dict[str, Any]:
         """A saved entry with the dtypes and the device that the rule gives its state beside `w`.
 
-        Raises ValueError where the entry belongs to another rule.
+        Raises ValueError where the entry belongs to another rule or to a weight of another shape.
         """
         fresh: dict[str, Any] = {"step": 0}
-        write(self.rule.init(w.detach()), self.structure, fresh)
+        write(self.fresh(w, self.rule), self.structure, fresh)
         if set(saved) != set(fresh):
             raise ValueError(
                 f"the state of {self.name} must have the fields {sorted(fresh)} of {type(self.rule).__name__}, "
                 f"got {sorted(saved)}; load it with the rule that saved it"
             )
+        for key, value in saved.items():
+            if getattr(value, "shape", ()) != getattr(fresh[key], "shape", ()):
+                raise ValueError(
+                    f"{key!r} in the state of {self.name} must have shape {tuple(getattr(fresh[key], 'shape', ()))} for a weight of "
+                    f"shape {tuple(w.shape)}, got {tuple(getattr(value, 'shape', ()))}; load it beside the weights it was saved with"
+                )
         return {key: _like(value, fresh[key]) for key, value in saved.items()}
+
+
+def _require_real(name: str, w: Tensor) -> None:
+    if not w.is_floating_point():
+        raise ValueError(
+            f"a rule moves real floating tensors, got {name} in {w.dtype}; "
+            "for a complex weight make the parameter of torch.view_as_real(w) and the weight of it"
+        )
 
 
 def _like(value: Any, fresh: Any) -> Any:
     return value.detach().clone().to(fresh) if isinstance(fresh, Tensor) else type(fresh)(value)
 
 
-def slots(named_parameters: Iterable[tuple[str, Tensor]], rules: Rule | Mapping[str, Rule], seed: int) -> dict[Tensor, Slot]:
-    """One slot per parameter, in the order given; that position is part of the key of every draw."""
-    named = dict(named_parameters)
-    assigned = assign(named, rules)
-    made = {w: Slot(name, w, index=i, rule=assigned[name], seed=seed) for i, (name, w) in enumerate(named.items())}
-    if len(made) < len(named):
-        raise ValueError(
-            f"every tensor must be named once, got {len(named)} names for {len(made)} tensors; "
-            "named_parameters() lists a tied tensor under its first name"
-        )
-    return made
+def slots(parameters: Parameters, rules: Rules, seed: int, *, precision: Precision = AS_GIVEN, taken: int = 0) -> dict[Tensor, Slot]:
+    """One slot per parameter, in the order given; that position, counted from `taken`, is part of the key of every draw."""
+    return {
+        m.w: Slot(m.name, m.w, index=taken + i, rule=m.rule, seed=seed, precision=precision, group=m.group)
+        for i, m in enumerate(members(parameters, rules, taken=taken))
+    }
 
 
 def groups(of: Mapping[Tensor, Slot]) -> list[dict[str, Any]]:
-    """One torch parameter group per distinct rule, with its learning rate and the names of its tensors."""
-    found: dict[Rule, list[tuple[str, Tensor]]] = {}
+    """One torch parameter group per distinct rule and group of the caller: the names of its tensors, and every setting
+    that may be changed between two steps.
+    """
+    found: dict[tuple[int, Rule], list[tuple[str, Tensor]]] = {}
     for w, slot in of.items():
-        found.setdefault(slot.rule, []).append((slot.name, w))
-    return [{"params": members, "lr": learning_rate(rule)} for rule, members in found.items()]
+        found.setdefault((slot.group, slot.rule), []).append((slot.name, w))
+    return [{"params": names, **_settings(rule)} for (_, rule), names in found.items()]
+
+
+def more(of: dict[Tensor, Slot], group: dict[str, Any], rules: Rules, *, seed: int, precision: Precision) -> list[dict[str, Any]]:
+    """The torch groups of a group that comes later; `of` gets its slots.
+
+    Raises ValueError where a tensor or a name is there already, where no rule is given for it, and as `slots` does.
+    """
+    rules = group.get("rule", rules)
+    if isinstance(rules, Mapping):
+        raise ValueError('the shell was made with a table of rules, which says nothing of new tensors; give the group a "rule" of its own')
+    added = slots([group], rules, seed, precision=precision, taken=len(of))
+    names = {slot.name for slot in of.values()}
+    known = [slot.name for w, slot in added.items() if w in of or slot.name in names]
+    if known:
+        raise ValueError(f"a tensor can be in one group, and {known[0]} is there already; change that group's settings instead")
+    of.update(added)
+    return groups(added)
+
+
+def _settings(rule: Rule) -> dict[str, Any]:
+    """A tensor is copied, because schedulers write into it."""
+    settings = {"lr": learning_rate(rule)} | live(rule)
+    return {key: x.detach().clone() if isinstance(x, Tensor) else x for key, x in settings.items()}
+
+
+def shared(made: list[dict[str, Any]]) -> dict[str, Any]:
+    """The settings that all groups have: torch's `defaults`, which cyclic schedules look through for betas and momentum."""
+    return {key: value for key, value in made[0].items() if key != "params" and all(key in group for group in made)}
 
 
 def scheduled(group: Mapping[str, Any], of: Mapping[Tensor, Slot]) -> Rule:
-    """The rule of a group with the learning rate that the group has now."""
-    return with_fields(of[group["params"][0]].rule, lr=group["lr"])
+    """The rule of a group with the settings that the group has now.
+
+    Raises ValueError where the learning rate has become negative or nan.
+    """
+    slot = of[group["params"][0]]
+    require_rate(group["lr"], slot.name)
+    changed = {key: group[key] for key, own in slot.live.items() if key in group and group[key] is not own}
+    return with_fields(slot.rule, **{key: tuple(x) if isinstance(x, list) else x for key, x in changed.items()})  # a checkpoint makes lists
+
+
+def require_rate(lr: float | Tensor, name: str) -> None:
+    """Raises ValueError where a rate is negative, nan or several numbers. A tensor on an accelerator is not waited for."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError(f"lr must be one number, got a tensor of shape {tuple(lr.shape)} in the group of {name}; use groups")
+    if isinstance(lr, Tensor) and lr.device.type != "cpu":
+        return
+    if not float(lr) >= 0:
+        raise ValueError(f"lr must be a number >= 0, got {float(lr)} in the group of {name}; look at the schedule")
 
 
 def restore(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved: Mapping[str, Any]) -> None:
     """Puts the saved states back with their own dtypes; torch would cast them all to the dtype of the weight."""
-    for group, saved_group in zip(optimizer.param_groups, saved["param_groups"], strict=True):
-        for w, key in zip(group["params"], saved_group["params"], strict=True):
+    optimizer.state.update(restored(optimizer, of, saved))
+
+
+def restored(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved: Mapping[str, Any]) -> dict[Tensor, dict[str, Any]]:
+    """What `restore` puts back; nothing is changed, so that a state that does not fit leaves the optimizer as it was.
+
+    Raises ValueError where an entry does not fit its tensor, or where the names come in another order.
+    """
+    entries = {}
+    for group, saved_group in zip(optimizer.param_groups, saved["param_groups"], strict=False):
+        _require_order(group, saved_group)
+        for w, key in zip(group["params"], saved_group["params"], strict=False):
             if key in saved["state"]:
-                optimizer.state[w] = of[w].restored(w, saved["state"][key])
+                entries[w] = of[w].restored(w, saved["state"][key])
+    return entries
+
+
+def _require_order(group: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    ours, theirs = list(group.get("param_names", ())), list(saved.get("param_names", ()))
+    if ours != theirs and sorted(ours) == sorted(theirs):
+        first = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        raise ValueError(
+            f"a saved state is matched by position, and its tensor {first} is {theirs[first]} where the optimizer has {ours[first]}; "
+            "hand the parameters over in the order in which they were saved"
+        )

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sandbox.draws import generator, normal
-from sandbox.optimizers.adalomo import AdaLomo, FullState
+from sandbox.optimizers.adalomo import AdaLomo
+from sandbox.optimizers.factored import FullState
 
 
 def rms(x: torch.Tensor) -> float:

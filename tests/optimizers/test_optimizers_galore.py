@@ -1,4 +1,8 @@
-"""GaLore against a run put together from numpy's SVD and torch.optim.Adam (independent code), and its defining identities."""
+"""GaLore against a run put together from numpy's SVD and torch.optim.Adam (independent code), against the projector of
+galore_torch, and its defining identities."""
+
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +11,9 @@ import torch
 from sandbox.draws import generator, normal
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.base import advance
-from sandbox.optimizers.galore import GaLore, top_singular
+from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.projection import Basis, lift, top_singular
 from sandbox.optimizers.rso import RSO
 
 SHAPES = [(5, 8), (8, 5), (6, 6)]  # wide, tall, square
@@ -134,3 +139,130 @@ def test_bad_settings_are_refused(bad):
     name = list(bad)[-1]
     with pytest.raises(ValueError, match=rf"^{name} of GaLore must be .* got {bad[name]}"):
         GaLore(Adam(lr=0.1), **bad)
+
+
+def with_spectrum(shape: tuple[int, int], key: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Singular values 1, 1/2, 1/4, ...: far apart, so that two decompositions agree on the vectors to about the rounding of float32."""
+    left, right = (torch.linalg.qr(normal((n, min(shape)), generator(key, n)))[0] for n in shape)
+    return (left * 0.5 ** torch.arange(min(shape)) @ right.T).to(dtype)
+
+
+@pytest.mark.parametrize(
+    ("side", "proj_type", "shapes"),
+    [
+        ("short", "std", [(5, 8), (8, 5)]),
+        ("long", "reverse_std", [(5, 8), (8, 5)]),
+        (0, "left", SHAPES),
+        (1, "right", SHAPES),
+        ("both", "full", SHAPES),
+        (1, "std", [(6, 6)]),  # a square matrix has side 1 compressed there and side 0 here
+        (0, "reverse_std", [(6, 6)]),
+    ],
+)
+def test_projections_are_those_of_galore_torch(side, proj_type, shapes):
+    """P P^T G does not feel the signs. Seven steps, refreshes at 0, 3 and 6, the gradient of every step another one."""
+    for shape in shapes:
+        peer = galore_torch().GaLoreProjector(2, update_proj_gap=3, scale=0.7, proj_type=proj_type)
+        rule, w = GaLore(GradientDescent(lr=1.0), rank=2, update_gap=3, scale=0.7, side=side), torch.zeros(shape)
+        state = rule.init(w)
+        for k in range(7):
+            g = with_spectrum(shape, 10 + k)
+            theirs = peer.project_back(peer.project(g, k))
+            delta, state = advance(rule, g, state, w, k)
+            torch.testing.assert_close(-delta, theirs, rtol=0, atol=2e-6)  # |g| = 1: rounding 6e-8 over a gap of 1/4, squared sums of 8
+
+
+def galore_torch():
+    """The file alone: the package imports quantised optimizers, which this project does not need."""
+    found = importlib.util.find_spec("galore_torch")
+    if found is None:
+        pytest.skip("galore_torch is not installed; pip install galore-torch to compare with it")
+    spec = importlib.util.spec_from_file_location("galore_projector", Path(found.submodule_search_locations[0]) / "galore_projector.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@each_shape
+@pytest.mark.parametrize("side", [0, 1, "long", "both"])
+def test_full_rank_is_plain_gradient_descent_on_every_side(shape, side):
+    """min(m, n) singular directions hold all of G, on either side."""
+    w, g = normal(shape, generator(0)), normal(shape, generator(1))
+    rule = GaLore(GradientDescent(lr=0.1), rank=min(shape), scale=0.5, side=side)
+    delta, _ = advance(rule, g, rule.init(w), w, 0)
+    torch.testing.assert_close(delta, -0.05 * g, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(0, (2, 8)), (1, (5, 2)), ("short", (2, 8)), ("long", (5, 2)), ("both", (2, 2))])
+def test_the_moments_have_the_shape_of_the_coefficients(side, expected):
+    assert GaLore(Adam(lr=0.1), rank=2, side=side).init(torch.ones(5, 8)).inner.m.shape == expected
+
+
+def test_the_first_core_is_diagonal_and_holds_the_singular_values():
+    g = normal((5, 8), generator(1))
+    rule = GaLore(Adam(lr=0.1), rank=3, side="both")
+    state = rule.refresh(g, rule.init(g), g, None)
+    core = state.P.T @ g @ state.Q
+    torch.testing.assert_close(core.abs(), torch.linalg.svdvals(g)[:3].diag(), rtol=0, atol=1e-13)
+
+
+def test_the_first_two_sided_step_of_adam_is_rounding_off_the_diagonal():
+    """In float32 the twelve entries that should be 0 move by more than half the learning rate, like the four that should."""
+    g = normal((6, 8), generator(1)).float()
+    rule = GaLore(Adam(lr=1.0), rank=4, scale=1.0, side="both")
+    delta, state = advance(rule, g, rule.init(g), g, 0)
+    core, moved = state.P.T @ g @ state.Q, state.P.T @ delta @ state.Q
+    off = ~torch.eye(4, dtype=torch.bool)
+    assert core[off].abs().max() < 1e-5 and moved[off].abs().min() > 0.5
+    exact = GaLore(Adam(lr=1.0), rank=4, scale=1.0, side="both")  # in float64 rounding lies under eps = 1e-8
+    delta, state = advance(exact, g.double(), exact.init(g.double()), g.double(), 0)
+    assert (state.P.T @ delta @ state.Q)[off].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_turned_buffer_is_the_same_direction_of_the_weight(shape, side):
+    """The second gradient has the singular vectors of the first, in another order: one subspace, another basis."""
+    U, s, Vh = torch.linalg.svd(normal(shape, generator(1)), full_matrices=False)
+    order = [1, 2, 0, *range(3, len(s))]
+    first, second = U * s @ Vh, U[:, order] * s @ Vh[order]
+    lifted = {}
+    for on_refresh in ("keep", "rotate"):
+        rule = GaLore(GradientDescent(lr=1.0, momentum=0.9), rank=3, update_gap=1, side=side, on_refresh=on_refresh)
+        _, before = advance(rule, first, rule.init(first), first, 0)
+        after = rule.refresh(second, before, first, None)
+        lifted[on_refresh] = [lift(state.inner.b, Basis(side, state.P)) for state in (before, after)]
+    torch.testing.assert_close(*lifted["rotate"], rtol=0, atol=1e-13)
+    assert (lifted["keep"][0] - lifted["keep"][1]).abs().max() > 0.1
+
+
+def test_a_reset_forgets_and_a_turn_keeps_the_second_moment():
+    w, g, other = (normal((5, 8), generator(i)) for i in range(3))
+    states = {}
+    for on_refresh in ("keep", "reset", "rotate"):
+        rule = GaLore(Adam(lr=0.1), rank=2, on_refresh=on_refresh)
+        _, before = advance(rule, g, rule.init(w), w, 0)
+        states[on_refresh] = rule.refresh(other, before, w, None)
+    assert states["keep"].inner is before.inner or torch.equal(states["keep"].inner.m, before.inner.m)
+    assert not states["reset"].inner.m.any() and not states["reset"].inner.v.any() and states["reset"].inner.b1_t == 1.0
+    turned = states["rotate"].inner
+    torch.testing.assert_close(turned.m, states["rotate"].P.T @ before.P @ before.inner.m, rtol=1e-13, atol=0)
+    assert torch.equal(turned.v, before.inner.v) and turned.b1_t == before.inner.b1_t
+
+
+def test_a_frame_inside_a_frame_is_refused():
+    sentence = "GaLore cannot hold RSO, which refreshes every 5 steps: a tensor has one frame with a refresh"
+    with pytest.raises(ValueError, match=sentence):
+        GaLore(RSO(Adam(lr=0.1), rank=2, update_gap=5), rank=4)
+
+
+@pytest.mark.parametrize("bad", [{"side": 2}, {"side": "left"}, {"side": True}, {"on_refresh": "turn"}])
+def test_an_unknown_side_or_treatment_is_refused(bad):
+    ((name, value),) = bad.items()
+    with pytest.raises(ValueError, match=f"{name} of GaLore must be one of .*, got {value!r}"):
+        GaLore(Adam(lr=0.1), rank=2, **bad)
+
+
+def test_a_two_sided_moment_is_not_turned():
+    with pytest.raises(ValueError, match='must be "keep" or "reset" with side "both", got "rotate": the first core is diagonal'):
+        GaLore(Adam(lr=0.1), rank=2, side="both", on_refresh="rotate")

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from sandbox.draws import generator, normal
+from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.base import advance
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.rso import RSO, basis
+from sandbox.optimizers.weight_decay import WeightDecay
 
 LAWS = ("haar", "gaussian", "coordinate")
 D, R = 6, 2
@@ -137,12 +140,73 @@ def test_full_rank_coordinates_are_gradient_descent():
     torch.testing.assert_close(delta, -0.1 * g, rtol=1e-14, atol=0)
 
 
-def test_a_rule_that_scales_by_its_weight_stands_still_at_b_zero():
-    """AdaLomo inside: RMS(dB) <= lr * eps2, whatever the gradient. Its scale belongs around the frame."""
+@pytest.mark.parametrize("inner", [AdaLomo(lr=0.1), Adafactor(lr=0.1), WeightDecay(AdaLomo(lr=0.1), 0.1)])
+def test_a_rule_that_scales_by_its_weight_is_refused(inner):
+    with pytest.raises(ValueError, match=r"must not scale its step by its weight, which is B and starts at 0.*write ParameterScale\(RSO"):
+        RSO(inner, R, update_gap=5)
+
+
+def test_parameter_scale_goes_around_the_frame():
+    """Why it is refused inside: AdaLomo takes B for its weight, so RMS(dB) <= lr * eps2, whatever the gradient. Around it moves
+    W by lr * RMS(W) * |dB P^T|."""
     w, g = normal((5, D), generator(0)), 1e6 * normal((5, D), generator(1))
-    rule = RSO(AdaLomo(lr=0.1), R, update_gap=5)
-    _, state = advance(rule, g, rule.init(w), w, 0, rule.draw(generator(1), (5, D)))
-    assert state.B.square().mean().sqrt() <= 0.1 * 1e-3 * (1 + 1e-12)
+    inside, plain = AdaLomo(lr=0.1), AdaLomo(lr=0.1, parameter_scale="off")
+    assert inside.step(g[:, :R], inside.init(g[:, :R]), 0 * w[:, :R])[0].square().mean().sqrt() <= 0.1 * 1e-3 * (1 + 1e-12)
+    draw = normal((D, R), generator(1))
+    scaled, bare = ParameterScale(RSO(plain, R, update_gap=5)), RSO(plain, R, update_gap=5)
+    delta, expected = (advance(rule, g, rule.init(w), w, 0, draw)[0] for rule in (scaled, bare))
+    torch.testing.assert_close(delta, expected * w.square().mean().sqrt(), rtol=1e-12, atol=0)
+
+
+def two_rounds(on_refresh: str, law: str, side: int, draws: list) -> tuple:
+    """The states before and after the second refresh."""
+    rule, w = (
+        RSO(Adam(lr=0.1), R, update_gap=3, law=law, side=side, on_refresh=on_refresh),
+        normal((7, D) if side else (D, 7), generator(0)),
+    )
+    state = rule.refresh(w, rule.init(w), w, draws[0])
+    for k in range(3):
+        state = rule.step(normal(tuple(w.shape), generator(4, k)), state, w)[1]
+    return state, rule.refresh(w, state, w, draws[1])
+
+
+@pytest.mark.parametrize("law", LAWS)
+@each_side
+def test_the_inner_state_at_a_new_round(law, side):
+    """B starts at 0 in every case. A turned moment holds the coordinates, in the new basis, of what the old one saw of G."""
+    draws = [normal((D, R), generator(6, i)) for i in range(2)]
+    before, kept = two_rounds("keep", law, side, draws)
+    assert before.B.any() and not kept.B.any()
+    assert torch.equal(kept.inner.m, before.inner.m) and kept.inner.b1_t == before.inner.b1_t
+    _, fresh = two_rounds("reset", law, side, draws)
+    assert not fresh.B.any() and not fresh.inner.m.any() and not fresh.inner.v.any() and fresh.inner.b1_t == 1.0
+    _, rotated = two_rounds("rotate", law, side, draws)
+    turning = R / D * rotated.P.T @ before.P
+    torch.testing.assert_close(rotated.inner.m, before.inner.m @ turning.T if side else turning @ before.inner.m, rtol=1e-12, atol=1e-16)
+    assert torch.equal(rotated.inner.v, before.inner.v) and not rotated.B.any()
+
+
+@pytest.mark.parametrize("law", ["haar", "coordinate"])
+def test_a_turn_to_the_same_basis_changes_nothing(law):
+    """The factor r/d: P^T P = (d/r) I."""
+    draw = normal((D, R), generator(6))
+    before, after = two_rounds("rotate", law, 1, [draw, draw])
+    torch.testing.assert_close(after.inner.m, before.inner.m, rtol=1e-12, atol=1e-16)
+
+
+def test_a_turn_between_independent_bases_keeps_r_over_d_of_the_energy():
+    """E |(r/d) P_new^T P_old m|^2 = (r/d) |m|^2, because E[P P^T] = I. 1000 draws, 5 standard errors."""
+    m, old = normal((1, R), generator(9)), basis(normal((D, R), generator(8)), "haar")
+    new = (basis(normal((D, R), generator(7, i)), "haar") for i in range(1000))
+    shares = torch.stack([(m @ old.T @ P * (R / D)).square().sum() / m.square().sum() for P in new])
+    assert abs(shares.mean().item() - R / D) <= 5 * shares.std().item() / math.sqrt(1000)
+
+
+def test_the_haar_law_has_the_bits_it_always_had():
+    """Records hold runs with it: Q times sign and length, in one product."""
+    draw = normal((D, R), generator(1))
+    Q, upper = torch.linalg.qr(draw)
+    assert torch.equal(basis(draw, "haar"), Q * (upper.diagonal().sign() * (D / R) ** 0.5))
 
 
 def test_the_draw_is_named_by_its_generator_alone():
@@ -159,6 +223,8 @@ def test_the_draw_is_named_by_its_generator_alone():
         ({"law": "uniform"}, "law of haar, gaussian, coordinate and side 0 or 1, got law 'uniform' and side 1"),
         ({"side": 2}, "got law 'haar' and side 2"),
         ({"update_gap": 0}, "update_gap of RSO must be an int >= 1, got 0"),
+        ({"on_refresh": "forget"}, "on_refresh of RSO must be one of keep, reset, rotate, got 'forget'"),
+        ({"inner": RSO(Adam(lr=0.1), rank=2, update_gap=4)}, "RSO cannot hold RSO, which refreshes every 4 steps"),
     ],
 )
 def test_bad_settings_are_refused(bad, sentence):

@@ -1,5 +1,6 @@
 """The stepwise shell is a torch.optim.Optimizer: groups, schedules, closures, state_dict, bfloat16."""
 
+import copy
 import io
 
 import pytest
@@ -9,6 +10,8 @@ from torch import nn
 from sandbox.draws import generator, normal
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
+from sandbox.optimizers.adam_mini import AdamMini
+from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
@@ -21,6 +24,9 @@ MATRIX_RULES = (
     AdaLomo(0.1),
     GaLore(Adam(0.1), rank=2, update_gap=3),
     WeightDecay(RSO(Adam(0.1), rank=2, update_gap=3), weight_decay=0.1),
+    GaLore(AdaLomo(0.1), rank=2, update_gap=3),
+    RSO(AdamMini(0.1), rank=2, update_gap=4, law="coordinate"),
+    WeightDecay(GaLore(AdamW(0.1, weight_decay=0.1), rank=2, update_gap=3), weight_decay=0.1),
 )
 
 
@@ -89,20 +95,38 @@ def test_a_tensor_without_a_gradient_stays_and_does_not_count():
     assert optimizer.state[w["a"]]["step"] == 1
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("rule", MATRIX_RULES, ids=lambda r: type(r).__name__)
-def test_continues_from_a_saved_state_with_the_same_bits(rule, dtype):
+BFLOAT16 = dict(state_dtype=torch.float32, rounding="stochastic")
+
+
+@pytest.mark.parametrize("dtype, settings", [(torch.float64, {}), (torch.bfloat16, BFLOAT16)], ids=["float64", "bfloat16"])
+@pytest.mark.parametrize("rule", MATRIX_RULES, ids=repr)
+def test_continues_from_a_saved_state_with_the_same_bits(rule, dtype, settings):
     """Through torch.save with weights_only; torch alone would round float32 states beside bfloat16 weights."""
     straight, broken = weights(dtype), weights(dtype)
-    move(Stepwise(straight.items(), rule, seed=5), straight, range(10))
-    first = Stepwise(broken.items(), rule, seed=5)
+    move(Stepwise(straight.items(), rule, seed=5, **settings), straight, range(10))
+    first = Stepwise(broken.items(), rule, seed=5, **settings)
     move(first, broken, range(5))
     torch.save(first.state_dict(), file := io.BytesIO())
     file.seek(0)
-    second = Stepwise(broken.items(), rule, seed=5)
+    second = Stepwise(broken.items(), rule, seed=5, **settings)
     second.load_state_dict(torch.load(file, weights_only=True))
     move(second, broken, range(5, 10))
     assert all(torch.equal(straight[name], broken[name]) for name in straight)
+
+
+@pytest.mark.parametrize("rule", MATRIX_RULES, ids=repr)
+def test_a_deep_copy_continues_with_the_same_bits_and_apart(rule):
+    """Weights and optimizer copied together: the copy moves the copied weights and leaves the others alone."""
+    w = weights()
+    optimizer = Stepwise(w.items(), rule, seed=5)
+    move(optimizer, w, range(5))
+    copied, again = copy.deepcopy((w, optimizer))
+    move(optimizer, w, range(5, 10))
+    kept = w["a"].detach().clone()
+    move(again, copied, range(5, 10))
+    assert all(torch.equal(w[name], copied[name]) for name in w)
+    move(again, copied, range(10, 11))
+    assert torch.equal(w["a"], kept) and not torch.equal(copied["a"], kept)
 
 
 def test_loading_keeps_the_scheduled_rate_and_copies_the_state():
@@ -122,6 +146,27 @@ def test_the_state_of_another_rule_is_refused():
     move(adam, w, range(1))
     with pytest.raises(ValueError, match=r"the state of a must have the fields \['b', 'step'\] of GradientDescent, got"):
         descent.load_state_dict(adam.state_dict())
+    assert not descent.state and "betas" not in descent.param_groups[0]  # nothing was loaded by halves
+
+
+def test_the_state_of_another_shape_is_refused():
+    """Adam-mini by rows and Adam have the same fields, and a wider layer has the same rule."""
+    w = weights()
+    adam, rows = Stepwise(w.items(), Adam(lr=0.1)), Stepwise(w.items(), AdamMini(lr=0.1, n_blocks=5))
+    move(adam, w, range(1))
+    with pytest.raises(ValueError, match=r"'v' in the state of a must have shape \(5,\) for a weight of shape \(5, 4\), got \(5, 4\)"):
+        rows.load_state_dict(adam.state_dict())
+    wider = Stepwise([(name, nn.Parameter(torch.ones(5, 6))) for name in "ab"], Adam(lr=0.1))
+    with pytest.raises(ValueError, match=r"'m' in the state of a must have shape \(5, 6\) .* got \(5, 4\); load it beside the weights"):
+        wider.load_state_dict(adam.state_dict())
+
+
+def test_the_same_tensors_in_another_order_are_refused():
+    w = weights()
+    first, second = Stepwise(w.items(), Adam(lr=0.1)), Stepwise(reversed(w.items()), Adam(lr=0.1))
+    move(first, w, range(1))
+    with pytest.raises(ValueError, match="matched by position, and its tensor 0 is a where the optimizer has b"):
+        second.load_state_dict(first.state_dict())
 
 
 def test_the_seed_and_the_position_decide_the_draws():

@@ -1,0 +1,186 @@
+"""The most bytes that one step of a rule has alive beside weight, gradient and old state, as a formula of the shape.
+
+Rules are out of place: the step and the new state are made while weight, gradient and old state are there. N entries of
+e >= 4 bytes, S = the state (sandbox/memory/states.py), I = the state of the inner rule on its coefficients:
+
+    gradient descent         e N                the step           momentum 2 e N       Nesterov, damped 3 e N
+    sign descent             2 e N + N          signs, the step, and a mask of one byte an entry
+    Adam                     4 e N              new moments, denominator, step
+    AdamW                    5 e N              new moments, Adam's step, decay, step
+    Adam-mini                4 e N + 2 e blocks, at most
+    AdaLomo, Adafactor       4 e N + S'         S' = the factored moment, matrices only
+    CAME                     5 e N + 1.5 S'     S' = both factored moments
+    weight decay             R + 3 e N, or what the inner rule has       R = what outlives the inner step, S and for frames
+    parameter scale          R + 2 e N, or what the inner rule has       with a draw more: the draw, states before and after a refresh
+
+    RSO                      R + e N + 2 e r o      coefficients, their step, its lift       R = S + 8 d r + e r o + I
+    GoLore                   R + 2 e N              lift, scaled lift                        R = S + 8 d r + turned moments
+    SubZero                  R + e N + e m r        U D, U D V^T                             R = S + 8 (m + n) r
+       or, while drawing,    8 (m + n) r + 8 m r + 3 * 8 n r + 2 * 8 r^2                     the factorisation of the second draw
+    GaLore, I3S              3 e N + e k^2          the decomposition: finite copy, copy of LAPACK, both factors; k = short side
+    CESGC                    the same, and 8 bytes for each entry of A
+    GWT                      6 e N + I, at level 1 5.5 e N + I       coefficients of g and w, parts, assembly
+    SGC                      (8 + e) A + 3 e N                       the draw, A, and the recovery
+    SGCAdam                  (8 + e) A + 5 e N + N                   two recoveries, quotient, mask of one byte
+
+Frames: at a refresh, their largest step; d the compressed side, o the other. Numbers of the size of a vector are left out where
+nothing else depends on them; so are the workspaces of LAPACK (1 to 2 % of a decomposition). Source: read off the equations as the files write them. Below 4 bytes an entry factored rules copy g and w
+to float32 on top, which is not in the table.
+"""
+
+import math
+from functools import singledispatch
+
+from sandbox.memory.states import Shape, measuring, moment, state_of
+from sandbox.optimizers.adafactor import Adafactor
+from sandbox.optimizers.adalomo import AdaLomo
+from sandbox.optimizers.adam import Adam
+from sandbox.optimizers.adam_mini import AdamMini
+from sandbox.optimizers.adamw import AdamW
+from sandbox.optimizers.base import Rule
+from sandbox.optimizers.came import CAME
+from sandbox.optimizers.cesgc import CESGC
+from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.golore import GoLore
+from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.gwt import GWT
+from sandbox.optimizers.haar import pieces
+from sandbox.optimizers.i3s import I3S
+from sandbox.optimizers.parameter_scale import ParameterScale
+from sandbox.optimizers.projection import compressed
+from sandbox.optimizers.rso import RSO
+from sandbox.optimizers.sgc import SGC
+from sandbox.optimizers.sgc_adam import SGCAdam
+from sandbox.optimizers.sign_descent import SignDescent
+from sandbox.optimizers.subzero import SubZero
+from sandbox.optimizers.weight_decay import WeightDecay
+
+DRAW = 8  # bytes of a drawn number
+
+
+@singledispatch
+def temporaries_of(rule: Rule, shape: Shape, element: int = 4) -> int:
+    """Bytes beside weight, gradient and old state at the worst moment of a step on one tensor.
+
+    Raises ValueError for a rule without a formula.
+    """
+    raise ValueError(
+        f"a forecast of a step needs a formula for its temporaries, and {type(rule).__name__} has none for shape {shape} at {element} "
+        "bytes; register one with temporaries_of.register, or measure it with sandbox.memory.training"
+    )
+
+
+@temporaries_of.register
+def _(rule: GradientDescent, shape: Shape, element: int = 4) -> int:
+    buffers = 0 if not rule.momentum else 2 if rule.nesterov == "on" or rule.dampening else 1
+    return (1 + buffers) * element * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: SignDescent, shape: Shape, element: int = 4) -> int:
+    return (2 * element + 1) * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: Adam, shape: Shape, element: int = 4) -> int:
+    return 4 * element * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: AdamW, shape: Shape, element: int = 4) -> int:
+    return 5 * element * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: AdamMini, shape: Shape, element: int = 4) -> int:
+    blocks = state_of(rule, shape, element) - element * math.prod(shape)
+    return 4 * element * math.prod(shape) + 2 * blocks
+
+
+@temporaries_of.register(AdaLomo)
+@temporaries_of.register(Adafactor)
+def _(rule: AdaLomo | Adafactor, shape: Shape, element: int = 4) -> int:
+    return element * (4 * math.prod(shape) + (moment(shape) if len(shape) > 1 else 0))
+
+
+@temporaries_of.register
+def _(rule: CAME, shape: Shape, element: int = 4) -> int:
+    return element * (5 * math.prod(shape) + (3 * moment(shape) if len(shape) > 1 else 0))
+
+
+@temporaries_of.register
+def _(rule: WeightDecay, shape: Shape, element: int = 4) -> int:
+    return max(temporaries_of(rule.inner, shape, element), outliving(rule.inner, shape, element) + 3 * element * math.prod(shape))
+
+
+@temporaries_of.register
+def _(rule: ParameterScale, shape: Shape, element: int = 4) -> int:
+    return max(temporaries_of(rule.inner, shape, element), outliving(rule.inner, shape, element) + 2 * element * math.prod(shape))
+
+
+@temporaries_of.register(GaLore)
+@temporaries_of.register(I3S)
+def _(rule: GaLore | I3S, shape: Shape, element: int = 4) -> int:
+    return decomposition(shape, element)
+
+
+@temporaries_of.register
+def _(rule: GoLore, shape: Shape, element: int = 4) -> int:
+    step = outliving(rule, shape, element) + 2 * element * math.prod(shape)
+    return max(step, decomposition(shape, element)) if rule.random_from else step
+
+
+@temporaries_of.register
+def _(rule: RSO, shape: Shape, element: int = 4) -> int:
+    return outliving(rule, shape, element) + element * (math.prod(shape) + 2 * rule.rank * shape[1 - rule.side])
+
+
+@temporaries_of.register
+def _(rule: GWT, shape: Shape, element: int = 4) -> int:
+    padded = math.prod(shape[:-1]) * pieces(shape[-1], rule.level) * 2**rule.level
+    inner = state_of(rule, shape, element) - max(element, 4)
+    return int(element * padded * (5.5 if rule.level == 1 else 6)) + inner
+
+
+@temporaries_of.register
+def _(rule: SGC, shape: Shape, element: int = 4) -> int:
+    A = measuring(rule, shape, element)
+    return A + A // element * DRAW + 3 * element * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: SGCAdam, shape: Shape, element: int = 4) -> int:
+    A = measuring(rule, shape, element)
+    return A + A // element * DRAW + (5 * element + 1) * math.prod(shape)
+
+
+@temporaries_of.register
+def _(rule: CESGC, shape: Shape, element: int = 4) -> int:
+    small = (rule.rank, max(shape))
+    return decomposition(shape, element) + measuring(rule.inner, small, element) // element * DRAW
+
+
+@temporaries_of.register
+def _(rule: SubZero, shape: Shape, element: int = 4) -> int:
+    (m, n), r = rule.matrix_shape(shape), rule.rank
+    drawing = DRAW * ((m + n) * r + m * r + 3 * n * r + 2 * r * r)
+    return max(outliving(rule, shape, element) + element * (m * n + m * r), drawing)
+
+
+def outliving(rule: Rule, shape: Shape, element: int) -> int:
+    """What is there at the end of a refreshing step beside its result: the new state, the draw, and states that the refresh made."""
+    state = state_of(rule, shape, element)
+    if isinstance(rule, RSO):
+        d, other = shape[rule.side], rule.rank * shape[1 - rule.side]
+        inner = state - element * (d * rule.rank + other)
+        return state + DRAW * d * rule.rank + element * other + inner
+    if isinstance(rule, GoLore):
+        side, r = compressed(rule.side, shape), rule.rank
+        inner = state - element * shape[side] * r
+        return state + DRAW * shape[side] * r + (element * r * shape[1 - side] if rule.on_refresh == "rotate" and inner else 0)
+    return state + DRAW * sum(rule.matrix_shape(shape)) * rule.rank if isinstance(rule, SubZero) else state
+
+
+def decomposition(shape: Shape, element: int) -> int:
+    """A finite copy, LAPACK's copy, and the two factors (m, k) and (k, n), k = min(m, n)."""
+    return element * (3 * math.prod(shape) + min(shape) ** 2)

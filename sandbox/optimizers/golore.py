@@ -1,0 +1,104 @@
+"""GoLore: an inner rule in random directions. He et al. (2024), https://arxiv.org/abs/2410.11289.
+
+As GaLore, with another basis. For a weight (m, n) whose side 0 is compressed (side 1: transposed), every update_gap steps
+
+    P_mr <- r orthonormal columns, uniformly distributed        from step `random_from` on
+    P_mr <- the r leading left singular vectors of G            before it, which is GaLore
+    m <- P_new^T P_old m                                        the first moment of the inner rule (on_refresh)
+
+    R_rn = P^T G,   D_rn = the step of the inner rule,   w <- w + scale P D
+
+Singular vectors of a noisy gradient may be those of the noise alone: then P^T grad f = 0 at every refresh, and GaLore does
+not move. A uniform P has E[P P^T] = (r/m) I whatever the noise. The authors run GaLore first and random bases for the
+last part of a run (rand_ratio 0.8: random_from = 0.8 of the steps); a switch between two refreshes acts at the next.
+
+Sources: abstract, reviews, and the authors' repository (pkumelon/Golore, golore_torch at f89d9ff), read; the body of the
+paper was not. scale and update_gap are GaLore's.
+Departures from the reference code: the columns are those of a QR factorisation of a Gaussian matrix, there Z (Z^T Z)^(-1/2)
+by an SVD of the product, which for the right side has rank r and n columns: the same law. The turned moment
+is kept. In the code the moments of the refreshing step (turned, with its gradient) are never written back for Adam, so
+from the next step on the moment is the one of the old basis, and that gradient is missing; for its SGD the same, and
+the first turn is left out because the old basis is stored from random_from on only.
+Letters: r = rank.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sandbox.draws import normal
+from sandbox.optimizers.base import Rule, State
+from sandbox.optimizers.inner_state import OnRefresh, refreshed, require_on_refresh, started
+from sandbox.optimizers.projection import (
+    Basis,
+    Side,
+    compressed,
+    no_basis,
+    orthonormal,
+    project,
+    require_no_frame_inside,
+    require_side,
+    step_in,
+    top_singular,
+    turned,
+)
+from sandbox.optimizers.settings import require_at_least_zero, require_positive_int, require_rank_fits
+from sandbox.optimizers.sharding import like
+
+
+class GoLoreState(NamedTuple):
+    steps: float  # taken before the next refresh
+    P: Tensor  # (compressed side, r), orthonormal columns after the first refresh
+    inner: State
+
+
+@dataclass(frozen=True)
+class GoLore:
+    inner: Rule
+    rank: int
+    update_gap: int = 200
+    scale: float = 0.25
+    side: Side = "short"
+    random_from: int = 0  # steps
+    on_refresh: OnRefresh = "rotate"
+
+    def __post_init__(self) -> None:
+        require_positive_int(self, "rank", "update_gap")
+        require_at_least_zero(self, "scale", "random_from")
+        require_side(self, 0, 1, "short", "long")
+        require_on_refresh(self)
+        require_no_frame_inside(self)
+
+    @property
+    def period(self) -> int:
+        return self.update_gap
+
+    def init(self, w: Tensor) -> GoLoreState:
+        require_rank_fits(self.rank, w, sides=(0, 1))
+        side = compressed(self.side, w.shape)
+        P = no_basis(w, side, self.rank)
+        return GoLoreState(0.0, P, started(self.inner, project(w, Basis(side, P)), self.on_refresh))
+
+    def draw(self, rng: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        return normal((shape[compressed(self.side, shape)], self.rank), rng)
+
+    def refresh(self, g: Tensor, state: GoLoreState, w: Tensor, draw: Tensor | None) -> GoLoreState:
+        side = compressed(self.side, w.shape)
+        old, new = Basis(side, state.P), Basis(side, self._basis(g.T if side else g, state.steps, draw))
+        turn = partial(turned, old=old, new=new)
+        inner = refreshed(self.inner, state.inner, project(w, new), on_refresh=self.on_refresh, turn=turn)
+        return GoLoreState(state.steps + self.update_gap, new.P, inner)
+
+    def step(self, g: Tensor, state: GoLoreState, w: Tensor) -> tuple[Tensor, GoLoreState]:
+        delta, inner = step_in(self.inner, g, state.inner, w, Basis(compressed(self.side, w.shape), state.P))
+        return delta * self.scale, state._replace(inner=inner)
+
+    def _basis(self, g_dl: Tensor, steps: float | Tensor, draw: Tensor) -> Tensor:
+        """Both bases are made only where the count is a tensor (an ensemble): no tensor is ever branched on."""
+        late = steps >= self.random_from
+        if isinstance(late, Tensor):
+            return torch.where(late, like(orthonormal(draw), g_dl), top_singular(g_dl, self.rank))
+        return like(orthonormal(draw), g_dl) if late else top_singular(g_dl, self.rank)

@@ -1,0 +1,187 @@
+"""The in-place shell: zeroth-order training that never holds a direction, nor the gradient of more than one tensor.
+
+    optimizer = InPlace(model.named_parameters(), GradientDescent(lr=1e-6), TwoPoint(eps=1e-3), seed=0)
+    loss = optimizer.step(lambda: criterion(model(x), y))          # only forward passes; no backward, no zero_grad
+
+A step has two halves. `measure` evaluates the closure where the oracle asks for it, with c z added to a weight when it
+is read (`sandbox.perturbations.reading`): the weights are never written, so a step with lr 0 leaves every bit as it
+was. `apply` draws z again, tensor by tensor, hands g = sum of c z to the rule, and writes. Beside model, state and one
+forward pass it needs one tensor: a perturbed weight, or one gradient with the step that the rule makes of it.
+
+What `measure` returns is one number per direction, and `apply` needs no more: a run is its seed and those numbers
+(MeZO, Malladi et al. 2023, 2305.17333, section 2.1). Applying them again in the same order repeats the weights bit by bit.
+
+The numbers are those of the oracle in the stepwise shell. Parts of a model may be left to another optimizer, as in hybrid
+training: measure here, run backward and step there, then apply.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from sandbox.draws import generator
+from sandbox.optimizers.sharding import placements
+from sandbox.perturbations.directions import ORACLE_STREAM, Directions, Draws, Probe, at_step, key_of, require_real
+from sandbox.perturbations.in_chunks import InChunks, Multipliers, norm_of
+from sandbox.perturbations.reading import AddedAtRead
+from sandbox.shells.gradients import Nonfinite, require_policy
+from sandbox.shells.grouping import Parameters, Rules
+from sandbox.shells.rounding import Precision
+from sandbox.shells.slot import AS_GIVEN, groups, restore, restored, scheduled, shared, slots
+
+
+class LossOracle(Protocol):
+    """An oracle that only evaluates losses: `sandbox.oracles.probing` says what its methods return."""
+
+    directions: Directions
+
+    def probes(self, names: tuple[str, ...]) -> tuple[Probe, ...]: ...
+
+    def coefficients(self, loss_at: Callable[[Multipliers], Tensor], count: int, memory: Any) -> Any: ...
+
+
+class Measurement(NamedTuple):
+    """loss: what the oracle reports.  coefficients: one per direction, all that `apply` needs."""
+
+    loss: float
+    coefficients: tuple[float, ...]
+
+
+class InPlace(torch.optim.Optimizer):
+    """Groups, schedules and state_dict as in `Stepwise`; "step" and "memory" of the oracle stand in every group.
+
+    nonfinite: what a coefficient that is not finite does, and with it the gradients of all tensors: "zero" leaves out its
+    direction, "skip" the step (counted in `skipped`).
+
+    Raises ValueError where `rules` misses or invents a name, where a rule cannot take its tensor, for a tensor that is not
+    real or not whole (a DTensor), and for an oracle that needs derivatives.
+    """
+
+    def __init__(
+        self,
+        named_parameters: Parameters,
+        rules: Rules,
+        oracle: LossOracle,
+        *,
+        seed: int = 0,
+        nonfinite: Nonfinite = "raise",
+        precision: Precision = AS_GIVEN,
+    ) -> None:
+        _check(oracle)
+        require_policy(nonfinite)
+        self._slots, self._oracle, self._seed = slots(named_parameters, rules, seed, precision=precision), oracle, seed
+        self._params = {slot.name: w for w, slot in self._slots.items()}
+        require_real(self._params)
+        _require_whole(self._params)
+        self.nonfinite, self.skipped = nonfinite, 0
+        self._factors: dict = {}  # subspaces of low-rank directions, kept between their refreshes
+        self._here: InChunks | None = None  # the directions of this step, from `measure` until `apply`
+        made = [{**group, "step": 0, "memory": None} for group in groups(self._slots)]
+        super().__init__(made, shared(made))
+
+    @torch.no_grad()
+    def measure(self, closure: Callable[[], Tensor]) -> Measurement:
+        """The losses that this step needs, and what the oracle makes of them; no weight is written.
+
+        closure: a forward pass, the same at every call (batch, dropout). Raises RuntimeError where it reads no weight.
+        """
+        self._here = self._directions()
+        oracle, memory = self._now(), self.param_groups[0]["memory"]
+        measured = oracle.coefficients(lambda c: self._loss(closure, c), len(self._here.probes), memory)
+        self._set(memory=None if measured.memory is None else float(measured.memory))
+        return Measurement(float(measured.loss), tuple(float(c) for c in measured.coefficients))
+
+    @torch.no_grad()
+    def apply(self, coefficients: Sequence[float]) -> float:
+        """Moves every tensor that a direction touches, and ends the step; returns the norm of the gradient, in loss / param.
+
+        Raises ValueError where there is not one coefficient per direction, FloatingPointError for one that is not finite.
+        """
+        here = self._here or self._directions()
+        if len(coefficients) != len(here.probes):
+            raise ValueError(f"this step has {len(here.probes)} directions, so it needs as many coefficients, got {len(coefficients)}")
+        used = self._usable(coefficients)
+        norms = [self._move(w, here, used, rule) for w, rule in self._ruled() if used and here.touches(self._slots[w].name)]
+        self._here = None
+        self._set(step=self.param_groups[0]["step"] + 1)
+        return math.hypot(*norms)
+
+    def step(self, closure: Callable[[], Tensor]) -> float:
+        """`measure`, then `apply`; returns the loss that the oracle reports."""
+        measured = self.measure(closure)
+        self.apply(measured.coefficients)
+        return measured.loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continues where `state_dict` stopped. Raises ValueError where a saved state does not fit; nothing is changed then."""
+        restored(self, self._slots, state_dict)
+        super().load_state_dict(state_dict)
+        restore(self, self._slots, state_dict)
+        self._here = None
+
+    def _move(self, w: Tensor, here: InChunks, coefficients: Multipliers, rule: Any) -> float:
+        slot = self._slots[w]
+        g = here.combined(slot.name, w, coefficients)
+        norm = norm_of(g)
+        slot.move(w, g, rule, self.state[w])
+        return norm
+
+    def _ruled(self) -> list[tuple[Tensor, Any]]:
+        """Every tensor with its rule, at the settings that its group has now."""
+        return [(w, rule) for group in self.param_groups for rule in [scheduled(group, self._slots)] for w in group["params"]]
+
+    def _usable(self, coefficients: Sequence[float]) -> Multipliers:
+        """What the policy makes of the coefficients; empty where the step is left out."""
+        bad = [i for i, c in enumerate(coefficients) if not math.isfinite(c)]
+        if bad and self.nonfinite == "raise":
+            raise FloatingPointError(
+                f"the slope along {len(bad)} of {len(coefficients)} directions is not finite at step {self.param_groups[0]['step']} ("
+                f"first: {coefficients[bad[0]]}); no weight was moved; lower the learning rate, or choose another nonfinite"
+            )
+        if bad and self.nonfinite == "skip":
+            self.skipped += 1
+            return {}
+        return {i: 0.0 if i in bad and self.nonfinite == "zero" else c for i, c in enumerate(coefficients)}
+
+    def _now(self) -> LossOracle:
+        return at_step(self._oracle, self.param_groups[0]["step"])
+
+    def _directions(self) -> InChunks:
+        oracle, k = self._now(), self.param_groups[0]["step"]
+        draws = Draws(oracle.directions, key_of(generator(self._seed, ORACLE_STREAM, k)), self._factors)
+        return InChunks(draws, oracle.probes(tuple(self._params)), self._params)
+
+    def _loss(self, closure: Callable[[], Tensor], multipliers: Multipliers) -> Tensor:
+        """The closure's loss with the weights seen at w + sum of c z."""
+        c = {i: float(x) for i, x in multipliers.items()}
+        readers = {w: lambda name=name, w=w: self._here.moved(name, w, c) for name, w in self._params.items()}
+        with AddedAtRead(readers) as mode:
+            loss = closure()
+        if not mode.reads:
+            raise RuntimeError(
+                f"the closure read none of the {len(readers)} weights, so no perturbation reached the loss; "
+                "give it a forward pass that is not scripted, of the very tensors that this optimizer holds"
+            )
+        return loss.detach().to(torch.float64)
+
+    def _set(self, **values: Any) -> None:
+        for group in self.param_groups:
+            group.update(values)
+
+
+def _check(oracle: Any) -> None:
+    missing = [name for name in ("directions", "probes", "coefficients") if not hasattr(oracle, name)]
+    if missing or getattr(oracle, "differentiates", False):
+        raise ValueError(
+            f"the in-place shell evaluates losses and nothing else, so it needs an oracle such as TwoPoint, got {type(oracle).__name__}; "
+            "use the stepwise shell for oracles that differentiate"
+        )
+
+
+def _require_whole(params: Mapping[str, Tensor]) -> None:
+    for name, w in params.items():
+        if placements(w):
+            raise ValueError(f"{name} is sharded, and the in-place shell perturbs whole tensors; give every rank the whole model")

@@ -1,0 +1,85 @@
+"""A linear layer whose weight lives in a subspace of its inputs, and which keeps the projected input for backward only.
+
+    y = x W^T + (x P) B^T + bias,     W (m, n) and P (n, r) fixed,  B (m, r) trained
+
+The gradient of B is (dy)^T (x P), that of x is dy (W + B P^T): backward needs x P, r numbers per token, and not x, n
+numbers. Nothing but two calls of a linear function is needed for that, because W and P ask for no gradient.
+
+Layers that read the same x (query, key and value) may share one P and one x P: the first that meets an x projects it,
+and the last lets it go. A layer that meets another x than its companions projects for itself: right, only larger.
+
+Source: Chen et al. (2025), https://arxiv.org/abs/2502.07222 (its body was not read; the layer is an own derivation).
+Letters: m outputs, n inputs, r rank.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Projection:
+    """x P for `readers` layers that read one x in turn; holds x and x P from the first reader to the last."""
+
+    def __init__(self, readers: int) -> None:
+        self.readers = readers
+        self._x: Tensor | None = None
+        self._made: tuple[tuple, Tensor] | None = None
+        self._left = 0
+
+    def __call__(self, x: Tensor, P_nr: Tensor) -> Tensor:
+        key = (x._version, P_nr._version, torch.is_grad_enabled())
+        if x is not self._x or self._made is None or self._made[0] != key:
+            self._x, self._made, self._left = x, (key, F.linear(x, P_nr.T)), self.readers
+        projected = self._made[1]
+        self._left -= 1
+        if not self._left:
+            self._x = self._made = None
+        return projected
+
+
+class SubspaceLinear(nn.Module):
+    """Stands where `linear` stood, with the same weight and the same bias; P and B are zero until a round begins.
+
+    `weight` and `P` are buffers, `B` and `bias` parameters; all four are in the state_dict.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, projection: Projection | None = None) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.register_buffer("weight", linear.weight.detach())
+        self.register_buffer("P", self.weight.new_zeros(self.in_features, rank))
+        self.B = nn.Parameter(self.weight.new_zeros(self.out_features, rank))
+        self.bias = linear.bias
+        self.projection = projection or Projection(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., n) -> (..., m)."""
+        return F.linear(x, self.weight, self.bias) + F.linear(self.projection(x, self.P), self.B)
+
+    def merged(self) -> Tensor:
+        """W + B P^T, (m, n), a new tensor without a gradient."""
+        return self.weight + self.B.detach() @ self.P.T
+
+    def dense(self) -> nn.Linear:
+        """A plain layer with the merged weight and the same bias."""
+        layer = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
+        layer.weight, layer.bias = nn.Parameter(self.merged()), self.bias
+        return layer
+
+
+def merged(model: nn.Module) -> dict[str, Tensor]:
+    """The state_dict of the same model with plain linear layers: every weight full and merged, no P and no B."""
+    layers = {f"{name}." if name else "": layer for name, layer in subspace_layers(model).items()}
+    weights = {f"{prefix}B": (f"{prefix}weight", layer.merged()) for prefix, layer in layers.items()}
+    buffers = {f"{prefix}{buffer}" for prefix in layers for buffer in ("weight", "P")}
+    return dict(weights.get(key, (key, value)) for key, value in model.state_dict().items() if key not in buffers)
+
+
+def subspace_layers(model: nn.Module) -> dict[str, SubspaceLinear]:
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, SubspaceLinear)}
+
+
+def put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    """Sets the submodule `name` of `model`."""
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, layer)
