@@ -15,27 +15,50 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.handoff.schema import OptimizerPart, TensorPart
+from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.base import Rule
+from sandbox.optimizers.came import CAME
+from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.golore import GoLore
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.gwt import GWT
+from sandbox.optimizers.i3s import I3S
+from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.rso import RSO
+from sandbox.optimizers.sgc import SGC
+from sandbox.optimizers.sgc_adam import SGCAdam
+from sandbox.optimizers.sign_descent import SignDescent
+from sandbox.optimizers.subzero import SubZero
 from sandbox.optimizers.weight_decay import WeightDecay
 
 Data = dict[str, Any]
-RULES = {
-    "AdaLomo": AdaLomo,
-    "Adam": Adam,
-    "AdamMini": AdamMini,
-    "AdamW": AdamW,
-    "GaLore": GaLore,
-    "GradientDescent": GradientDescent,
-    "RSO": RSO,
-    "WeightDecay": WeightDecay,
-}
+CLASSES = (
+    Adafactor,
+    AdaLomo,
+    Adam,
+    AdamMini,
+    AdamW,
+    CAME,
+    CESGC,
+    GaLore,
+    GoLore,
+    GradientDescent,
+    GWT,
+    I3S,
+    ParameterScale,
+    RSO,
+    SGC,
+    SGCAdam,
+    SignDescent,
+    SubZero,
+    WeightDecay,
+)
+RULES = {cls.__name__: cls for cls in CLASSES}
 
 
 def as_data(record: Any, table: Mapping[str, type]) -> Data:
@@ -80,7 +103,7 @@ def optimizer_part(rules: Mapping[str, Rule], shell: str) -> OptimizerPart:
     outside = _only([parts[name][:2] for name in parts if name not in framed], "without a frame")
     rule, frame = inside or outside
     elsewhere = outside[0] if inside and outside and outside[0] != rule else None
-    partition = {name: TensorPart(framed=name in framed, n_blocks=parts[name][2]) for name in parts}
+    partition = {name: TensorPart(framed=name in framed, n_blocks=parts[name][2][0], dim=parts[name][2][1]) for name in parts}
     plain = not framed and all(part.n_blocks is None for part in partition.values())
     table = None if plain else partition
     return OptimizerPart(rule=rule, frame=frame, shell=shell, partition=table, elsewhere=elsewhere)
@@ -107,7 +130,7 @@ def _rule_of(part: OptimizerPart, tensor: TensorPart) -> Rule:
         raise ValueError("the partition puts a frame on a tensor, but the card has no frame")
     data = part.rule if tensor.framed or part.elsewhere is None else part.elsewhere
     if tensor.n_blocks is not None:
-        data = data | {"n_blocks": tensor.n_blocks}
+        data = data | {"n_blocks": tensor.n_blocks, "dim": tensor.dim}
     return as_record(_wrapped(part.frame, data) if tensor.framed else data, RULES)
 
 
@@ -116,11 +139,12 @@ def _wrapped(frame: Data, rule: Data) -> Data:
     return frame | {"inner": inner}
 
 
-def _split(data: Data) -> tuple[Data, Data | None, int | None]:
-    """(innermost rule without its blocks, wrappers or None, blocks or None)."""
+def _split(data: Data) -> tuple[Data, Data | None, tuple[Any, int | None]]:
+    """(innermost rule without its blocks, wrappers or None, its blocks and their axis or None twice)."""
     if "inner" not in data:
         rule = dict(data)
-        return rule, None, rule.pop("n_blocks", None)
+        cut = (rule.pop("n_blocks"), rule.pop("dim")) if "n_blocks" in rule else (None, None)
+        return rule, None, cut
     rule, frame, n_blocks = _split(data["inner"])
     outer = {key: value for key, value in data.items() if key != "inner"}
     return rule, outer if frame is None else outer | {"inner": frame}, n_blocks
@@ -136,10 +160,10 @@ def _only(pairs: list[tuple[Data, Data | None]], where: str) -> tuple[Data, Data
 def _plain(value: Any, table: Mapping[str, type]) -> Any:
     if dataclasses.is_dataclass(value):
         return as_data(value, table)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(x, table) for x in value] if isinstance(value, tuple) else value
 
 
 def _value(value: Any, table: Mapping[str, type]) -> Any:
     if isinstance(value, Mapping):
         return as_record(value, table)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_value(x, table) for x in value) if isinstance(value, list | tuple) else value

@@ -21,10 +21,13 @@ class Part(BaseModel):
 
 
 class TensorPart(Part):
-    """framed: the frame acts on this tensor.  n_blocks: equal consecutive chunks along dim 0, where a rule has them."""
+    """framed: the frame acts on this tensor.  n_blocks, dim: the blocks and the axis that they cut, where a rule has them
+    (`sandbox.optimizers.adam_mini`).
+    """
 
     framed: bool
-    n_blocks: int | None
+    n_blocks: int | list[tuple[int, int]] | None
+    dim: int | None
 
 
 class OptimizerPart(Part):

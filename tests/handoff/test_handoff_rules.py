@@ -7,13 +7,24 @@ import pytest
 
 from sandbox.handoff.rules import RULES, as_data, as_record, optimizer_part, rules_of
 from sandbox.handoff.schema import OptimizerPart
+from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
+from sandbox.optimizers.came import CAME
+from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.golore import GoLore
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.gwt import GWT
+from sandbox.optimizers.i3s import I3S
+from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.rso import RSO
+from sandbox.optimizers.sgc import SGC
+from sandbox.optimizers.sgc_adam import SGCAdam
+from sandbox.optimizers.sign_descent import SignDescent
+from sandbox.optimizers.subzero import SubZero
 from sandbox.optimizers.weight_decay import WeightDecay
 
 EACH = (
@@ -25,6 +36,18 @@ EACH = (
     GaLore(Adam(0.1), rank=3, update_gap=7, scale=0.5),
     RSO(AdamW(0.1), rank=2, update_gap=5, eta=0.3, law="coordinate", side=0),
     WeightDecay(RSO(Adam(0.1), rank=2, update_gap=5), 0.01),
+    AdamMini(0.01, n_blocks=((8, 4), (4, 2), (4, 4)), dim=1),
+    Adafactor(beta1=0.9, parameter_scale="off"),
+    CAME(0.01, betas=(0.8, 0.9, 0.99)),
+    SignDescent(0.1),
+    SGCAdam(0.1, sparsity=2, measurements=8),
+    ParameterScale(GoLore(AdaLomo(0.1, parameter_scale="off"), rank=2, random_from=9)),
+    GoLore(GWT(Adam(0.1), level=1), rank=2, on_refresh="reset"),
+    I3S(AdamW(0.1), rank=2),
+    GWT(Adam(0.1), growth_limit=None, details="dropped"),
+    SGC(Adam(0.1), sparsity=2, measurements=8, chunks=2),
+    CESGC(SGC(Adam(0.1), sparsity=2, measurements=8), rank=2),
+    SubZero(GradientDescent(0.1), rank=2, shape="most square"),
 )
 
 
@@ -32,7 +55,7 @@ def through_json(part):
     return OptimizerPart.model_validate_json(part.model_dump_json())
 
 
-@pytest.mark.parametrize("rule", EACH, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("rule", EACH, ids=lambda rule: repr(rule)[:40])
 def test_a_rule_comes_back_from_json_as_it_was(rule):
     assert as_record(json.loads(json.dumps(as_data(rule, RULES))), RULES) == rule
 
@@ -41,7 +64,7 @@ def test_every_class_of_the_table_is_tried():
     assert {type(rule).__name__ for rule in EACH} == set(RULES)
 
 
-@pytest.mark.parametrize("rule", EACH, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("rule", EACH, ids=lambda rule: repr(rule)[:40])
 def test_one_rule_for_all_tensors_comes_back(rule):
     rules = {"a": rule, "b": rule}
     assert rules_of(through_json(optimizer_part(rules, "fused")), ("a", "b")) == rules
@@ -60,9 +83,11 @@ def test_a_frame_on_some_tensors_comes_back(elsewhere):
 
 
 def test_blocks_stand_in_the_partition_tensor_by_tensor():
-    rules = {"query": AdamMini(0.1, n_blocks=4), "norm": AdamMini(0.1)}
+    fused = AdamMini(0.1, n_blocks=((8, 4), (4, 4)), dim=1)
+    rules = {"query": AdamMini(0.1, n_blocks=4), "norm": AdamMini(0.1), "fused": fused}
     part = optimizer_part(rules, "stepwise")
-    assert {name: tensor.n_blocks for name, tensor in part.partition.items()} == {"query": 4, "norm": 1}
+    cuts = {name: (tensor.n_blocks, tensor.dim) for name, tensor in part.partition.items()}
+    assert cuts == {"query": (4, 0), "norm": (1, 0), "fused": ([(8, 4), (4, 4)], 1)}
     assert "n_blocks" not in part.rule
     assert rules_of(through_json(part), tuple(rules)) == rules
 
