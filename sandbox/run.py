@@ -27,7 +27,7 @@ Step = Callable[[int, float | None], tuple[float, float]]  # (k, factor of lr) -
 
 @dataclass(frozen=True)
 class Trace:
-    """One run, and everything needed to repeat it. n = number of steps that were made.
+    """One run, and everything needed to repeat it but its schedule. n = number of steps that were made.
 
     loss, grad_norm: (n,) before step k.  watched: what `watch` returned, by step.  final: parameters after the last.
     """

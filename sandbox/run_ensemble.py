@@ -4,6 +4,7 @@ The same rules, starts, batches and draws as `sandbox.run.run`, hence the same t
 are drawn outside of vmap, run by run and keyed by (seed, step), and handed in stacked.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox.draws import generator
 from sandbox.optimizers.base import with_fields
 from sandbox.oracles.backprop import Backprop
 from sandbox.oracles.base import Oracle
+from sandbox.perturbations.directions import at_step
 from sandbox.problems.base import Params, Problem
 from sandbox.run import ORACLE_STREAM, Rules, Trace
 from sandbox.shells.ensemble import Recorded, Runs, ensemble
@@ -71,22 +73,25 @@ class _Inputs:
     """Batches and the oracle's draws of one step, stacked over the runs: called with k outside of vmap, opened inside.
 
     Both are trees of tensors, the same tree for every run; a leaf that is no tensor (None: nothing random) is shared.
+    Steps are opened in the order in which they were called.
     """
 
     def __init__(self, problem: Problem, oracle: Oracle, seeds: tuple[int, ...], like: Params):
         self.problem, self.oracle, self.seeds, self.like = problem, oracle, seeds, like
+        self.called: deque[tuple[Oracle, list[Any], Any]] = deque()  # (oracle at k, leaves, tree)
 
     def __call__(self, k: int) -> tuple[Tensor, ...]:
-        trees = [(self.problem.batch(seed, k), self.oracle.draw(generator(seed, ORACLE_STREAM, k), self.like)) for seed in self.seeds]
-        leaves, self.tree = zip(*(tree_flatten(tree)[0] for tree in trees), strict=True), tree_flatten(trees[0])[1]
-        self.leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in leaves]
-        return tuple(leaf for leaf in self.leaves if isinstance(leaf, Tensor))
+        now = at_step(self.oracle, k)
+        trees = [(self.problem.batch(seed, k), now.draw(generator(seed, ORACLE_STREAM, k), self.like)) for seed in self.seeds]
+        per_run, tree = zip(*(tree_flatten(tree)[0] for tree in trees), strict=True), tree_flatten(trees[0])[1]
+        leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in per_run]
+        self.called.append((now, leaves, tree))
+        return tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
 
     def loss_and_grads(self, params: Params, tensors: tuple[Tensor, ...]) -> tuple[Tensor, Params]:
-        mine = iter(tensors)
-        leaves = [next(mine) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]
-        batch, draw = tree_unflatten(leaves, self.tree)
-        return self.oracle(self.problem, params, batch, draw)
+        (oracle, leaves, tree), mine = self.called.popleft(), iter(tensors)
+        batch, draw = tree_unflatten([next(mine) if isinstance(leaf, Tensor) else leaf for leaf in leaves], tree)
+        return oracle(self.problem, params, batch, draw)
 
 
 def _with(rules: Rules, values: Mapping[str, Any]) -> Rules:

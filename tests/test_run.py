@@ -10,14 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from sandbox.draws import generator
+from sandbox.draws import generator, normal
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.base import advance, with_fields
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
+from sandbox.optimizers.subzero import SubZero, alignment, subspace
 from sandbox.oracles.backprop import Backprop
+from sandbox.oracles.block_wise import BlocksInTurn
 from sandbox.oracles.noisy import Noisy
+from sandbox.oracles.two_point import TwoPoint
+from sandbox.perturbations.directions import Directions
+from sandbox.perturbations.low_rank import LowRank
+from sandbox.problems.base import Facts
 from sandbox.problems.golore_counterexample import GoLoreCounterexample
 from sandbox.problems.matrix_quadratic import MatrixQuadratic, isotropic
 from sandbox.problems.quadratic import Quadratic
@@ -29,6 +35,21 @@ QUADRATIC = Quadratic((0.5, 1.0, 4.0))
 MATRIX = MatrixQuadratic((0.5, 1.0, 2.0, 4.0, 4.0), columns=3)
 ROUNDS = RSO(GradientDescent(0.05), rank=2, update_gap=3, side=0)
 ROUNDING = {"rtol": 1e-10, "atol": 1e-12}  # float64, tens of steps: sums in another order
+
+
+class TwoTensors:
+    """The squared distance of the product of two tensors from ones."""
+
+    facts = Facts()
+
+    def start(self, seed):
+        return {name: normal((3, 2), generator(seed, i)) for i, name in enumerate("ab")}
+
+    def batch(self, seed, step):
+        return None
+
+    def loss(self, params, batch):
+        return (params["a"] @ params["b"].T - 1).square().sum()
 
 
 def same(first, second) -> bool:
@@ -141,7 +162,10 @@ def test_fused_refuses_another_oracle():
         run(MATRIX, ROUNDS, steps=1, seed=0, oracle=Noisy(0.5), shell="fused")
 
 
+LOW_RANK = LowRank(SubZero(GradientDescent(0.01), rank=2, update_gap=4), subspace, alignment, seed=3)
 CASES = {
+    "redrawn directions": (MATRIX, GradientDescent(0.01), TwoPoint(directions=Directions(low_rank=LOW_RANK))),
+    "blocks in turn": (TwoTensors(), GradientDescent(0.01, 0.9), BlocksInTurn((("a",), ("b",)))),
     "noise": (MATRIX, ROUNDS, Noisy(0.3)),
     "adam": (QUADRATIC, Adam(0.1), Backprop()),
     "batches": (GoLoreCounterexample(), GaLore(Adam(0.05), 4, 5, scale=1.0), Backprop()),
@@ -163,6 +187,9 @@ def test_an_ensemble_makes_the_trajectories_of_single_runs(problem, rules, oracl
             np.testing.assert_allclose(ours.final[name], single.final[name], **ROUNDING)
         assert (ours.seed, ours.shell, ours.status) == (seed, "ensemble", "finished")
         assert list(ours.watched) == [0, 6, 12, 18]
+    in_stretches = run_ensemble(problem, rules, steps=20, seeds=seeds, oracle=oracle, schedule=schedule)
+    for ours, looked_at in zip(in_stretches, traces, strict=True):
+        np.testing.assert_allclose(ours.loss, looked_at.loss, **ROUNDING)
 
 
 def test_values_are_one_setting_per_run_and_a_trace_names_its_own():

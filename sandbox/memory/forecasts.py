@@ -1,49 +1,74 @@
-"""Bytes of training from shapes alone: weights, gradients, optimizer state. Nothing is allocated and no model is built.
+"""Bytes of training from shapes alone, by category, and the peak. Nothing is allocated and no model is built.
 
-State of one tensor with N entries of e bytes, shape (m, n) where it has two sides, e' = max(e, 4):
+    forecast(GPTConfig(...), {name: rule, ...}, sequences=8, tokens=128, shell="fused")
 
-    gradient descent   0, with momentum e N                 Adam, AdamW   2 e N
-    Adam-mini          e (N + n_blocks)                     AdaLomo       e' (m + n), vectors e' N
-    GaLore             e s r + inner rule on (r, long side)               s = short side, r = rank
-    RSO                e (d r + m n r / d) + inner rule on the coefficients    d = compressed side, m n r / d = coefficients
+    weights       e N; in the subspace shell also bases and coefficients, e (n + m) r for each compressed layer
+    activations   what autograd keeps                     sandbox/memory/activations.py; 0 where only losses are evaluated
+    gradients     all, or the largest (fused), or none    as `.grad` holds them
+    state         of every tensor                         sandbox/memory/states.py
+    temporaries   of the tensor whose step needs most     sandbox/memory/temporaries.py; in place with its estimated gradient
+    peak          weights + state + the worst moment      sandbox/memory/moments.py
 
-Gradients at the peak of backward, tensors of b_i bytes, each used once in the graph unless tied:
+The same categories are measured by sandbox/memory/training.py. `stepwise_forecast` and `fused_forecast` take shapes and no batch:
+they leave activations out and count what autograd itself holds among the gradients. Tensors of b_i bytes, each used once in the
+graph unless tied:
 
     every gradient kept   sum b_i + 2 sum b_tied            freed as soon as used   max(b_i, 3 b_tied)
 
 A tied weight counts three times at its worst moment: autograd holds its first part, makes the second, and adds them
 in a third tensor. That holds for a weight shared by an embedding at the start and a head at the end of the graph, and
-is what the allocator shows. Temporaries of the step and activations are not in it: they depend on code and batch, and
-`sandbox.memory.allocator` measures them.
+is what the allocator shows.
 
 Sources: Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793), LOMO and AdaLomo (Lv et al., 2023,
 https://arxiv.org/abs/2306.09782 and https://arxiv.org/abs/2310.10195), GaLore (Zhao et al., 2024,
-https://arxiv.org/abs/2403.03507); formulas derived from the rules' own states.
+https://arxiv.org/abs/2403.03507), RSO (Chen et al., 2025, https://arxiv.org/abs/2502.07222); formulas derived.
 """
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import singledispatch
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from sandbox.memory.activations import Config, Pass
 from sandbox.memory.architectures import Shapes, entries
-from sandbox.optimizers.adalomo import AdaLomo
-from sandbox.optimizers.adam import Adam
-from sandbox.optimizers.adam_mini import AdamMini
-from sandbox.optimizers.adamw import AdamW
+from sandbox.memory.moments import forward_only_moments, fused_moments, gradients, stepwise_moments
+from sandbox.memory.states import Shape, state_of
+from sandbox.memory.temporaries import temporaries_of
+from sandbox.models.initial import shapes_of
 from sandbox.optimizers.base import Rule
-from sandbox.optimizers.galore import GaLore
-from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
-from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.shells.assignment import assign
+from sandbox.shells.subspace import frame_of
 
-Shape = tuple[int, ...]
+__all__ = ["Forecast", "Held", "forecast", "fused_forecast", "state_forecast", "state_of", "stepwise_forecast"]
+
+Shell = Literal["stepwise", "fused", "in place", "subspace"]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes by category. gradients: at the peak of backward."""
+    """Bytes by category.  moments: what each moment of the step has beside weights and state, by name."""
+
+    weights: int
+    activations: int
+    gradients: int
+    state: int
+    temporaries: int
+    moments: Mapping[str, int]
+
+    @property
+    def peak(self) -> int:
+        return self.weights + self.state + max(self.moments.values())
+
+    @property
+    def at(self) -> str:
+        """The moment of the peak."""
+        return max(self.moments, key=lambda name: self.moments[name])
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes by category, activations left out. gradients: at the peak of backward, with what autograd holds back."""
 
     weights: int
     gradients: int
@@ -55,60 +80,67 @@ class Forecast:
         return self.weights + self.gradients + self.state
 
 
-@singledispatch
-def state_of(rule: Rule, shape: Shape, element: int = 4) -> int:
-    """Bytes that `rule` remembers for one tensor of this shape with `element` bytes per entry.
+def forecast(
+    config: Config, rules: Rule | Mapping[str, Rule], *, sequences: int, tokens: int, element: int = 4, shell: Shell = "stepwise"
+) -> Forecast:
+    """One training step after the first. "in place": two-point oracles with full directions; "subspace": no end of a round in it.
 
-    Raises ValueError for a rule without a formula.
+    element: bytes a number, 4 or 8. Raises ValueError for another, and as `Pass`, `state_of` and `compressed` do.
     """
-    raise ValueError(
-        f"a forecast needs a formula for the state, and {type(rule).__name__} has none for shape {shape} at {element} bytes; "
-        f"register one with state_of.register, or measure state_bytes(rule.init(w)) on a meta tensor"
+    if element not in (4, 8):
+        raise ValueError(
+            f"the moments of a step are known for 4 and 8 bytes a number, got {element}: narrower dtypes make wide copies; "
+            "use stepwise_forecast, fused_forecast and Pass(...).saved for the categories"
+        )
+    x, shapes = Pass(config, sequences, tokens, element), shapes_of(config)
+    if shell == "subspace":
+        return _in_layers(config, compressed(config, rules), x)
+    assigned = assign(shapes, rules)
+    steps = {name: temporaries_of(rule, shapes[name], element) for name, rule in assigned.items()}
+    g = gradients(shapes, element, tied=config.tied)
+    largest = element * max(math.prod(shape) for shape in shapes.values())
+    if shell == "stepwise":
+        kept, grads, moments = x.saved, g.total, stepwise_moments(x, g, max(steps.values()))
+    elif shell == "fused":
+        kept, grads, moments = x.saved, largest, fused_moments(x, g, steps)
+    else:
+        kept, grads, moments = 0, 0, forward_only_moments(x, shapes, steps)
+    temporaries = moments["write"] if shell == "in place" else max(steps.values())
+    return Forecast(g.total, kept, grads, state_forecast(shapes, rules, element=element), temporaries, moments)
+
+
+def _in_layers(config: Config, rules: Mapping[str, Rule], x: Pass) -> Forecast:
+    """With the coefficients in the place of the compressed weights: they are what is trained."""
+    e, shapes = x.element, shapes_of(config)
+    frames = {name: frame_of(rule) for name, rule in rules.items() if isinstance(frame_of(rule), RSO)}
+    x = replace(x, rank=next(iter(frames.values())).rank)
+    trained = {name: (shape[0], x.rank) if name in frames else shape for name, shape in shapes.items()}
+    moved = {name: frames[name].inner if name in frames else rule for name, rule in rules.items()}
+    state = state_forecast(trained, moved, element=e)
+    bases = e * sum(sum(shapes[name]) * x.rank for name in frames)
+    step = max(
+        max(temporaries_of(rule, trained[name], e), _through(rule, trained[name], e, name in frames)) for name, rule in moved.items()
     )
+    g = gradients(trained, e, tied=config.tied)
+    return Forecast(e * entries(shapes) + bases, x.saved, g.total, state, step, stepwise_moments(x, g, step))
 
 
-@state_of.register
-def _(rule: GradientDescent, shape: Shape, element: int = 4) -> int:
-    return element * math.prod(shape) if rule.momentum else 0
+def _through(rule: Rule, shape: Shape, element: int, is_compressed: bool) -> int:
+    """Coefficients pass through RSO's step with the identity for a basis: four tensors of their size, and the identity."""
+    return state_of(rule, shape, element) + element * (4 * math.prod(shape) + shape[1] ** 2) if is_compressed else 0
 
 
-@state_of.register(Adam)
-@state_of.register(AdamW)
-def _(rule: Adam | AdamW, shape: Shape, element: int = 4) -> int:
-    return 2 * element * math.prod(shape)
-
-
-@state_of.register
-def _(rule: AdamMini, shape: Shape, element: int = 4) -> int:
-    return element * (math.prod(shape) + rule.n_blocks)
-
-
-@state_of.register
-def _(rule: AdaLomo, shape: Shape, element: int = 4) -> int:
-    wide = max(element, 4)
-    if len(shape) < 2:
-        return wide * math.prod(shape)
-    return wide * math.prod(shape[:-2]) * (shape[-2] + shape[-1])
-
-
-@state_of.register
-def _(rule: GaLore, shape: Shape, element: int = 4) -> int:
-    m, n = shape
-    inner = (rule.rank, n) if m <= n else (m, rule.rank)
-    return element * min(m, n) * rule.rank + state_of(rule.inner, inner, element)
-
-
-@state_of.register
-def _(rule: RSO, shape: Shape, element: int = 4) -> int:
-    m, n = shape
-    coefficients = (m, rule.rank) if rule.side == 1 else (rule.rank, n)
-    basis_and_coefficients = shape[rule.side] * rule.rank + math.prod(coefficients)
-    return element * basis_and_coefficients + state_of(rule.inner, coefficients, element)
-
-
-@state_of.register
-def _(rule: WeightDecay, shape: Shape, element: int = 4) -> int:
-    return state_of(rule.inner, shape, element)
+def compressed(config: Config, rules: Rule | Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rules. Raises ValueError unless RSO of one rank has every matrix of the blocks, and no other tensor."""
+    assigned = assign(shapes := shapes_of(config), rules)
+    ranks = {name: frame_of(rule).rank for name, rule in assigned.items() if isinstance(frame_of(rule), RSO)}
+    matrices = {name for name, shape in shapes.items() if len(shape) == 2 and name.startswith("blocks.")}
+    if set(ranks) != matrices or len(set(ranks.values())) != 1:
+        raise ValueError(
+            f"the forecast of RSO layers needs one rank for all {len(matrices)} matrices of the blocks and for them alone, "
+            f"got {len(ranks)} compressed tensors of ranks {sorted(set(ranks.values()))}"
+        )
+    return assigned
 
 
 def state_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4) -> int:
@@ -116,17 +148,17 @@ def state_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element:
     return sum(state_of(rule, shapes[name], element) for name, rule in assign(shapes, rules).items())
 
 
-def stepwise_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Forecast:
+def stepwise_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Held:
     """Every gradient is there when the step begins. tied: names of tensors that embed the input and make the output too."""
     gradients = element * (entries(shapes) + 2 * entries(_chosen(shapes, tied)))
-    return Forecast(element * entries(shapes), gradients, state_forecast(shapes, rules, element=element))
+    return Held(element * entries(shapes), gradients, state_forecast(shapes, rules, element=element))
 
 
-def fused_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Forecast:
+def fused_forecast(shapes: Shapes, rules: Rule | Mapping[str, Rule], *, element: int = 4, tied: Collection[str] = ()) -> Held:
     """Every gradient is used and freed during backward, so the largest moment counts, not the sum."""
     three = _chosen(shapes, tied)
     gradients = element * max(math.prod(shape) * (3 if name in three else 1) for name, shape in shapes.items())
-    return Forecast(element * entries(shapes), gradients, state_forecast(shapes, rules, element=element))
+    return Held(element * entries(shapes), gradients, state_forecast(shapes, rules, element=element))
 
 
 def _chosen(shapes: Shapes, tied: Collection[str]) -> Shapes:

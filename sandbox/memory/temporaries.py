@@ -15,7 +15,7 @@ e >= 4 bytes, S = the state (sandbox/memory/states.py), I = the state of the inn
 
     RSO                      R + e N + 2 e r o      coefficients, their step, its lift       R = S + 8 d r + e r o + I
     GoLore                   R + 2 e N              lift, scaled lift                        R = S + 8 d r + turned moments
-    SubZero                  R + e N + e m r        U D, U D V^T                             R = S + 8 (m + n) r
+    SubZero                  R + e (N + m r + 2 r^2)   D, mu D, U D, U D V^T                       R = S + 8 (m + n) r
        or, while drawing,    8 (m + n) r + 8 m r + 3 * 8 n r + 2 * 8 r^2                     the factorisation of the second draw
     GaLore, I3S              3 e N + e k^2          the decomposition: finite copy, copy of LAPACK, both factors; k = short side
     CESGC                    the same, and 8 bytes for each entry of A
@@ -23,8 +23,9 @@ e >= 4 bytes, S = the state (sandbox/memory/states.py), I = the state of the inn
     SGC                      (8 + e) A + 3 e N                       the draw, A, and the recovery
     SGCAdam                  (8 + e) A + 5 e N + N                   two recoveries, quotient, mask of one byte
 
-Frames: at a refresh, their largest step; d the compressed side, o the other. Numbers of the size of a vector are left out where
-nothing else depends on them; so are the workspaces of LAPACK (1 to 2 % of a decomposition). Source: read off the equations as the files write them. Below 4 bytes an entry factored rules copy g and w
+Frames: at a refresh, their largest step; d the compressed side, o the other. Numbers of the size of a side are left out, and so
+are the workspaces of LAPACK (1 to 2 % of a decomposition with 256 rows).
+Source: read off the equations as the files write them. Below 4 bytes an entry factored rules copy g and w
 to float32 on top, which is not in the table.
 """
 
@@ -127,7 +128,8 @@ def _(rule: GaLore | I3S, shape: Shape, element: int = 4) -> int:
 @temporaries_of.register
 def _(rule: GoLore, shape: Shape, element: int = 4) -> int:
     step = outliving(rule, shape, element) + 2 * element * math.prod(shape)
-    return max(step, decomposition(shape, element)) if rule.random_from else step
+    drawn = DRAW * shape[compressed(rule.side, shape)] * rule.rank
+    return max(step, decomposition(shape, element) + drawn) if rule.random_from else step
 
 
 @temporaries_of.register
@@ -164,7 +166,7 @@ def _(rule: CESGC, shape: Shape, element: int = 4) -> int:
 def _(rule: SubZero, shape: Shape, element: int = 4) -> int:
     (m, n), r = rule.matrix_shape(shape), rule.rank
     drawing = DRAW * ((m + n) * r + m * r + 3 * n * r + 2 * r * r)
-    return max(outliving(rule, shape, element) + element * (m * n + m * r), drawing)
+    return max(outliving(rule, shape, element) + element * (m * n + m * r + 2 * r * r), drawing)
 
 
 def outliving(rule: Rule, shape: Shape, element: int) -> int:

@@ -11,15 +11,16 @@ Code of version 1.1 (read: release 1.1.1):
     norm gains                                 the whole tensor
     biases                                     one block per entry, that is plain Adam
 
-Version 1.0 (July to September 2024; from the dossier): embedding and head per entry; value, attention out,
+Version 1.0 (July to September 2024; second-hand): embedding, position (ours) and head per entry; value, attention out,
 feed-forward and the value stretch of a fused weight whole. By input: one block per input of a matrix, the control
 that cuts the other way.
 
 Source: Zhang et al. (2024), https://arxiv.org/abs/2406.16793, and its code.  Departures from the code: tensors are
 recognised by role, not by substring, which decides these: a fused query-key-value is cut as its parts are (by
 substring it falls to "whole": HF GPT-2's c_attn, in_proj, and GPT-NeoX's), LoRA's factors, convolutions and experts are
-cut by output neuron (there: a crash), position tables by row (there: `wpe` whole, `position_embeddings` rows). Biases
-follow the rule of 1.1 in both versions (1.0 let them follow their layer and crashed on some).
+cut by output neuron (there: a crash where a substring matches, else whole), position tables by row (there: `wpe` whole,
+`position_embeddings` rows). Biases follow the rule of 1.1.1 in both versions (1.0: whole; 1.1.0 let them follow their layer
+and crashed on some).
 
 `Blocks` are all that an optimizer needs: AdamMini(lr, n_blocks=cut.n_blocks, dim=cut.dim).
 """
@@ -27,7 +28,7 @@ follow the rule of 1.1 in both versions (1.0 let them follow their layer and cra
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 from sandbox.models.roles import Role
 
@@ -64,9 +65,11 @@ KIND_1_0 = KIND_1_1 | dict.fromkeys(WHOLE_IN_1_0, "whole") | dict.fromkeys(("emb
 def adam_mini(roles: Mapping[str, Role], shapes: Shapes, *, version: Version = "1.1") -> dict[str, Blocks]:
     """Adam-mini's blocks of every tensor.
 
-    Raises ValueError where roles and shapes name different tensors, and where a number of heads is unknown or does not
-    divide the rows.
+    Raises ValueError for an unknown version, where roles and shapes name different tensors, and where a number of heads is
+    unknown or does not divide the rows.
     """
+    if version not in get_args(Version):
+        raise ValueError(f"version of Adam-mini must be one of {', '.join(get_args(Version))}, got {version!r}")
     same_names("roles", roles, "shapes", shapes)
     if version == "by input":
         return {name: by_input(role, shapes[name]) for name, role in roles.items()}

@@ -18,22 +18,25 @@ Saved: (V - V') D numbers of weight, gradient and optimizer state, 16 (V - V') D
 costs 4 V bytes.
 
 Source: Williams & Aletras (2023), https://arxiv.org/abs/2309.08708: the body was not read; algorithm from the public
-code (as described in the dossier).  Departures from the code: an unseen id is an error that names it, where the code
+code (second-hand).  Departures from the code: an unseen id is an error that names it, where the code
 maps it to -1; the ids are the caller's, where the code counts all splits, the test split too; no row is pinned for
 padding (every id keeps its meaning, through the map); the unused rows are handed to the caller, not to a temporary file.
 
 Letters: V vocabulary, V' used ids, D width, B batch, T time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sandbox.models.roles import roles
+from sandbox.models.roles import Role
+from sandbox.models.roles import roles as roles_of
+
+Unused = Literal["refuse", "leave"]
 
 
 class PrunedEmbedding(nn.Module):
@@ -101,17 +104,27 @@ def expected_share(probabilities_V: Tensor, tokens: int) -> float:
     return (1 - (1 - probabilities_V.double()) ** tokens).mean().item()
 
 
-def prune(model: nn.Module, used: Iterable[int] | Tensor, *, weight_decay: float, unused: Literal["refuse", "leave"] = "refuse") -> Kept:
+def prune(
+    model: nn.Module,
+    used: Iterable[int] | Tensor,
+    *,
+    weight_decay: float,
+    unused: Unused = "refuse",
+    roles: Mapping[str, Role] | None = None,
+) -> Kept:
     """Replaces the token embedding of `model` by its used rows, before an optimizer is made; `restore` undoes it.
 
     used: ids, in any order.  weight_decay: of the rule that will move the embedding: say 0 where there is none.  unused: what to
-    do where decay would move the unused rows: refuse, or leave them as they are, which is then not full training.
+    do where decay would move the unused rows: refuse, or leave them as they are, which is then not full training.  roles: of
+    parameters whose modules the package does not know (sandbox/models/roles.py).
 
-    Raises ValueError for a model without exactly one token embedding, for a tied one, for ids that are missing or outside the
-    vocabulary, and for weight decay.
+    Raises ValueError for a model without exactly one token embedding, for a tied one, for ids that are missing, no integers or
+    outside the vocabulary, and for weight decay.
     """
-    name, embedding = token_embedding(model)
-    V, used = embedding.num_embeddings, torch.as_tensor(used if isinstance(used, Tensor) else list(used)).long().unique()
+    name, embedding = token_embedding(model, roles)
+    V, used = embedding.num_embeddings, distinct(used)
+    if unused not in get_args(Unused):
+        raise ValueError(f'unused must be "refuse" or "leave", got {unused!r}')
     if not len(used) or used[0] < 0 or used[-1] >= V:
         ends = f"{int(used[0])} .. {int(used[-1])}" if len(used) else "none"
         raise ValueError(f"used ids must be at least one and lie in 0 .. {V - 1}, got {len(used)}: {ends}")
@@ -158,9 +171,17 @@ def load_full_state_dict(model: nn.Module, kept: Kept, state: dict[str, Tensor])
     return Kept(kept.name, kept.used, state[key][others.to(state[key].device)].clone())
 
 
-def token_embedding(model: nn.Module) -> tuple[str, nn.Embedding]:
+def distinct(ids: Iterable[int] | Tensor) -> Tensor:
+    """The ids once each, ascending, int64. Raises ValueError for numbers that are no integers."""
+    ids = ids if isinstance(ids, Tensor) else torch.tensor(list(ids))
+    if len(ids) and (ids.is_floating_point() or ids.dtype == torch.bool):
+        raise ValueError(f"used ids must be integers, got {ids.dtype}; the ids of a mask are mask.nonzero()")
+    return ids.long().unique()
+
+
+def token_embedding(model: nn.Module, roles: Mapping[str, Role] | None = None) -> tuple[str, nn.Embedding]:
     """The one untied table of tokens. Raises ValueError where it is not one, is tied, or is not a plain nn.Embedding."""
-    found = {name: role for name, role in roles(model).items() if role.kind == "embedding"}
+    found = {name: role for name, role in roles_of(model, roles).items() if role.kind == "embedding"}
     if len(found) != 1:
         raise ValueError(f"pruning needs a model with one token embedding, got {len(found)}: {list(found)}")
     ((parameter, role),) = found.items()

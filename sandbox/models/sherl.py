@@ -17,7 +17,7 @@ Bytes for backward: one tensor (D numbers per token) and a fixed number of tenso
 numbers per token for the redundancies, and the activations of the late blocks alone.
 
 Source: Diao et al. (2024), https://arxiv.org/abs/2407.07523: the body was not read; equations from the public code
-(BERT form, as described in the dossier).  Departures from the code: no dropout (a loss is a function of its
+(BERT form, second-hand).  Departures from the code: no dropout (a loss is a function of its
 parameters); any number of late blocks, where the code has one; w and c are shared by all layers (not established); the
 backbones are the decoders of this package, so what was "per token" stays so.
 
@@ -54,6 +54,8 @@ class Route:
 
     def __post_init__(self) -> None:
         check_positive(self, "reduction")
+        if type(self.late) is not int or type(self.reduction) is not int:
+            raise ValueError(f"late and reduction of a route must be ints, got {self.late!r} and {self.reduction!r}")
         if self.late < 0 or self.merge not in ("gate", "add") or self.redundancy not in ("on", "off"):
             raise ValueError(f'a route needs late >= 0, merge "gate" or "add", redundancy "on" or "off", got {self}')
 

@@ -21,7 +21,8 @@ Departures from the paper: weight decay and outside learning rates are those of 
 equals in every setting (there scale_parameter, relative_step, warmup_init; beta1 averages steps that are scaled already).
 torch.optim.Adafactor differs in three ways, and equals this one when they are undone:
   its rate is min(lr, 1/sqrt(t)): a schedule that multiplies lr by min(1, 1/(lr sqrt(t)));
-  its eps1 is a floor for mean(r) and, squared, for v, and not added to g^2: the same at 1e-30, but its default is 1.2e-7
+  its eps1 is a floor for mean(r) and, squared, for v, and not added to g^2: the same at
+  1e-30 (in float64: in float32 its square is 0, and a row without gradient becomes nan), but its default is 1.2e-7
   in float32, below which the gradient's scale no longer drops out;
   its decay is lr wd, not a wd: WeightDecay(Adafactor(lr), wd).
 Letters: (eps1, eps2) = eps, d = clip_threshold, wd = weight_decay, t = number of the step, from 1.

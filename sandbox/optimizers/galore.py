@@ -23,7 +23,9 @@ Departures from the paper: each singular vector has its entry of largest magnitu
 arbitrary and the kept moments feel it. The inner rule may be any; the paper's is Adam with bias correction (pass
 Adam). The authors' command line has update_gap 50 and scale 1, the paper 200 and 0.25 (the defaults here).
 Against galore_torch: a square matrix has side 0 for its short side, as in the paper (there: side 1); "full" leaves the
-sign of U and V to LAPACK there.
+sign of U and V to LAPACK there; its Adam adds eps (1e-6) to sqrt(v) before v is corrected for its zero start, so that eps
+counts 1 / sqrt(1 - b2^t) times, 32 times at the first step; its decay comes after the step. experiments/records/peers.md
+has the numbers.
 Letters: r = rank.
 """
 

@@ -68,6 +68,8 @@ class GoLore:
     def __post_init__(self) -> None:
         require_positive_int(self, "rank", "update_gap")
         require_at_least_zero(self, "scale", "random_from")
+        if type(self.random_from) is not int:
+            raise ValueError(f"random_from of GoLore counts steps and must be an int, got {self.random_from!r}; a share times the steps")
         require_side(self, 0, 1, "short", "long")
         require_on_refresh(self)
         require_no_frame_inside(self)

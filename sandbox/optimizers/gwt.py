@@ -43,6 +43,7 @@ from sandbox.optimizers.base import Rule, State, with_fields
 from sandbox.optimizers.factored import excess, wide
 from sandbox.optimizers.frozen_step import freeze_of, frozen_step
 from sandbox.optimizers.haar import assembled, coefficients
+from sandbox.optimizers.parameter_scale import levels
 from sandbox.optimizers.projection import require_no_frame_inside
 from sandbox.optimizers.settings import learning_rate, require_at_least_zero, require_positive_int
 from sandbox.optimizers.sharding import like, resolve
@@ -75,6 +76,8 @@ class GWT:
             raise ValueError(f"details of GWT must be one of {', '.join(get_args(Details))}, got {self.details!r}")
         if self.details == "inner":
             freeze_of(self.inner)
+            if any(isinstance(level, GWT) for level in levels(self.inner)):
+                raise ValueError(f'GWT with details "inner" cannot hold {self.inner}; use one GWT with the sum of the levels')
 
     def init(self, w: Tensor) -> GWTState:
         if w.ndim < 2 or w.shape[-1] < 2**self.level:

@@ -8,6 +8,7 @@ and with a basis for each side both are done. The short side of a square matrix 
 rank; a sharded x is sharded along side 0, so only a projection along side 0 has a sum to finish.
 """
 
+import sys
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -51,7 +52,7 @@ def lift(x: Tensor, *bases: Basis) -> Tensor:
 
 def turned(x: Tensor, old: Basis, new: Basis) -> Tensor:
     """The coefficients in `new` of what has the coefficients x in the orthonormal basis `old`: P_new^T P_old x for side 0."""
-    turning = new.P.T @ old.P
+    turning = new.P.T.to(x.dtype) @ old.P.to(x.dtype)  # a rule may keep a wider state than the weight
     return x @ turning.T if new.side else turning @ x
 
 
@@ -79,8 +80,9 @@ def require_no_frame_inside(rule: Any) -> None:
     """
     period = getattr(rule.inner, "period", 0)
     if period:
+        often = "once" if period == sys.maxsize else f"every {period} steps"
         raise ValueError(
-            f"{type(rule).__name__} cannot hold {type(rule.inner).__name__}, which refreshes every {period} steps: a tensor has one frame "
+            f"{type(rule).__name__} cannot hold {type(rule.inner).__name__}, which refreshes {often}: a tensor has one frame "
             "with a refresh, and the inner one would keep its basis of zeros; project once, with the smaller rank"
         )
 

@@ -12,7 +12,7 @@ so that W = W_0 + B P^T within the round, and the inner rule works on g(B) = f(W
 Laws of P with d = the compressed side; all have E[P P^T] = I:
   haar        P^T P = (d/r) I; sqrt(d/r) times uniformly distributed orthonormal columns (QR, diagonal of R positive)
   coordinate  P^T P = (d/r) I; sqrt(d/r) times r distinct columns of the identity
-  gaussian    independent N(0, 1/r), the practice (recalled); P^T P = (d/r) I in expectation only, outside the theorem
+  gaussian    independent N(0, 1/r), the practice (second-hand); P^T P = (d/r) I in expectation only, outside the theorem
 `eta` has the unit of a learning rate; t = eta * Lhat with Lhat = (d/r) L is the project's letter, and the theory takes
 t = 1/2. None = no proximal term.
 

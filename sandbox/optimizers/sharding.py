@@ -8,7 +8,7 @@
     like(x, w)      a plain tensor that every rank holds (a draw, a basis) in the dtype and on the device of w,
                     replicated over the mesh of w
 
-Rules never ask whether they are sharded; they call these three where a reduction crosses the first dimension.
+Rules never ask whether they are sharded; they call these where a reduction crosses the first dimension.
 """
 
 from collections.abc import Sequence

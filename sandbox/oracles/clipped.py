@@ -8,7 +8,7 @@ than max_norm ends at exactly max_norm. It spans all tensors, so it is an oracle
 backward it would need a second pass.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sandbox.oracles.backprop import Backprop
 from sandbox.oracles.base import Oracle
+from sandbox.perturbations.directions import at_step
 from sandbox.problems.base import Params, Problem
 
 
@@ -25,6 +26,13 @@ class Clipped:
 
     max_norm: float
     inner: Oracle = field(default_factory=Backprop)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.max_norm, Tensor) and not self.max_norm > 0:  # a tensor varies over an ensemble, and is not asked
+            raise ValueError(f"max_norm of Clipped must be > 0, got {self.max_norm}; a usual one is 1.0")
+
+    def at(self, k: int) -> "Clipped":
+        return replace(self, inner=at_step(self.inner, k))
 
     def draw(self, rng: torch.Generator, params: Params) -> Any:
         return self.inner.draw(rng, params)

@@ -44,6 +44,9 @@ class Hybrid:
     early: Oracle = field(default_factory=TwoPoint)
     late_oracle: Oracle = field(default_factory=Backprop)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "late", frozenset(self.late))  # a list of names is as good
+
     def at(self, k: int) -> "Hybrid":
         return Hybrid(self.late, at_step(self.early, k), at_step(self.late_oracle, k))
 

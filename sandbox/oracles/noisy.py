@@ -11,7 +11,7 @@ The draw is Z itself, so sigma may be a tensor, one number per member of an ense
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from sandbox.draws import normal
 from sandbox.oracles.backprop import Backprop
 from sandbox.oracles.base import Oracle
+from sandbox.perturbations.directions import at_step
 from sandbox.problems.base import Params, Problem
 
 
@@ -31,9 +32,12 @@ class Noisy:
     law: Literal["gaussian", "rademacher", "uniform", "student3"] = "gaussian"
     inner: Oracle = field(default_factory=Backprop)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.law not in ("gaussian", "rademacher", "uniform", "student3"):
             raise ValueError(f'law must be "gaussian", "rademacher", "uniform" or "student3", got {self.law!r}')
+
+    def at(self, k: int) -> "Noisy":
+        return replace(self, inner=at_step(self.inner, k))
 
     def draw(self, rng: torch.Generator, params: Params) -> tuple[Any, Params]:
         """The draw of the inner oracle, then Z, named and shaped like params."""

@@ -78,7 +78,8 @@ def directions_of(directions: Directions, draw: tuple[Params, ...], params: Para
 def _on_the_sphere(z: Params) -> Params:
     square = sum(x.double().square().sum() for x in z.values())
     count = sum((x != 0).sum() for x in z.values())
-    return {name: x * (count / square) ** 0.5 for name, x in z.items()}
+    length = (count / square.clamp(min=torch.finfo(square.dtype).tiny)) ** 0.5  # 0 where a mask leaves nothing
+    return {name: x * length for name, x in z.items()}
 
 
 def _combined(name: str, multipliers: Mapping[int, Number], z: tuple[Params, ...]) -> Tensor | None:

@@ -7,6 +7,7 @@ entry, as the method is described (recalled), is the two-point gradient x SignDe
 constant lr both stop at a floor, at |w| = sqrt(pi/8) lr d = 0.627 lr d here and (pi/4) lr d = 0.785 lr d there (derived).
 
 Source: ZO-Bench (Zhang et al. 2024, 2402.11592; the code was read, the text was not).
+Departures from that code: those of sandbox/oracles/two_point.py.
 """
 
 from dataclasses import dataclass, field, replace

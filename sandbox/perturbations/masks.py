@@ -3,7 +3,8 @@
     z <- m * z,   m in {0, 1};   with k kept entries   E ghat = m * g,   E |ghat|^2 = (k + 2) |m * g|^2   (Gaussian z)
 
     random      every entry is zeroed with probability `sparsity`, whatever the weights are
-    magnitude   the floor(sparsity * numel) entries of largest |w| of each tensor are zeroed (or of smallest: keep="large")
+    magnitude   the floor(sparsity * numel) entries of largest |w| of each tensor are zeroed (or of smallest: keep="large");
+                what is as large as the last one kept is kept too, so a tensor of one value (a fresh gain or bias) is kept whole
 
 Sources: ZO-Bench (Zhang et al. 2024, 2402.11592), random sparsity; Sparse-MeZO (Liu et al. 2024, 2402.15751), which
 perturbs the small weights. The moments are derived.

@@ -28,6 +28,9 @@ SEES_NO_NUMBERS = frozenset(
         *(Tensor.is_floating_point, torch.is_floating_point, Tensor.is_contiguous),
     ]
 )
+WRITING = frozenset(
+    ["__setitem__", "__set__", *(f"__i{name}__" for name in "add sub mul matmul truediv floordiv mod pow and or xor lshift rshift".split())]
+)
 
 
 class AddedAtRead(TorchFunctionMode):
@@ -46,7 +49,7 @@ class AddedAtRead(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in SEES_NO_NUMBERS:
             return func(*args, **kwargs)
-        if args and id(args[0]) in self._readers and _writes(func):
+        if any(id(x) in self._readers for x in _written(func, args, kwargs)):
             raise RuntimeError(
                 f"the forward pass writes a weight by {func.__name__}, but a weight is read-only while it is perturbed; "
                 "take it out of the parameters that are perturbed, or write it outside of the closure"
@@ -64,6 +67,12 @@ class AddedAtRead(TorchFunctionMode):
         return type(x)(map(self._seen, x)) if type(x) in (list, tuple) else x
 
 
-def _writes(func: Callable) -> bool:
-    name = getattr(func, "__name__", "")
-    return name in ("__setitem__", "__set__") or (name.endswith("_") and not name.endswith("__")) or name.startswith("__i")
+def _written(func: Callable, args: tuple, kwargs: Mapping[str, Any]) -> list[Any]:
+    """What a call writes: `out`, and the first argument, or all of a list, of an operation in place."""
+    name, first = getattr(func, "__name__", ""), args[0] if args else None
+    in_place = name in WRITING or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
+    return [*_several(kwargs.get("out")), *(_several(first) if in_place else ())]
+
+
+def _several(x: Any) -> list[Any] | tuple[Any, ...]:
+    return x if isinstance(x, list | tuple) else (x,)

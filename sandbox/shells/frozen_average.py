@@ -19,6 +19,7 @@ from sandbox.draws import generator, normal
 from sandbox.optimizers.base import Rule, advance, due, with_fields
 from sandbox.shells.flat_state import structure, write
 
+SMALL = 1e-5  # a float16 number whose square is none
 SAMPLE = 64  # columns of the measured weight: a rule may fix the number of rows, seldom that of columns
 
 
@@ -31,6 +32,22 @@ def require_moving(rule: Rule, name: str, w: Tensor, dtype: torch.dtype) -> None
         raise ValueError(
             f"the average {leaf!r} of {name} has decay {b:g} in {held}, where an entry cannot move by less than {half:.2g} of itself, "
             f"so it would stand still; give state_dtype=torch.float32, or a decay (beta) of at most {most:g}"
+        )
+
+
+def require_finite(rule: Rule, name: str, w: Tensor, dtype: torch.dtype) -> None:
+    """Raises ValueError where a step of `rule` under a small gradient is not finite in float16, whose least number is 6e-8: g^2
+    and eps are then 0. Other dtypes reach far enough.
+    """
+    if dtype != torch.float16:
+        return
+    shape = _shape(rule, tuple(w.shape))
+    x, g = normal(shape, generator(0)).to(dtype), (SMALL * normal(shape, generator(1))).to(dtype)
+    delta, _ = advance(rule, g, rule.init(x), x, 0, rule.draw(generator(2), shape) if due(rule, 0) else None)
+    if not delta.isfinite().all():
+        raise ValueError(
+            f"a gradient of {SMALL:g} of {name} makes a step of {type(rule).__name__} that is not finite in torch.float16, where "
+            "its square and eps are 0; give state_dtype=torch.float32"
         )
 
 

@@ -33,12 +33,12 @@ from torch import Tensor
 
 from sandbox.optimizers.sharding import local
 from sandbox.shells.backward_end import at_end_of_backward
-from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_dense, require_policy, sanitised
+from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
+from sandbox.shells.moving import Move
 from sandbox.shells.norm import coefficient, norm_of, require_norm, total
 from sandbox.shells.rounding import Precision, Rounding
-from sandbox.shells.sharded import Move
-from sandbox.shells.slot import groups, more, restore, restored, scheduled, shared, slots
+from sandbox.shells.slot import groups, more, restored, scheduled, shared, slots
 from sandbox.shells.ways import Execution, Ways
 
 
@@ -118,10 +118,11 @@ class Fused(torch.optim.Optimizer):
 
     def _usable(self, w: Tensor, g: Tensor) -> Tensor | None:
         """The gradient to be used, or None where its tensor is left out."""
-        require_dense(self._slots[w].name, g)
+        self._slots[w].require_usable(w, g)
         n = bad_entries([g])[0] if self.nonfinite != "pass" else 0
         if n and self.nonfinite == "raise":
             outcome = "no weight was moved" if self._norms is not None else f"{len(self._arrived) - 1} tensors have moved in this step"
+            self._ended()  # nobody else says so: this backward breaks off here
             raise FloatingPointError(complaint({self._slots[w].name: (n, g.numel(), self.state[w].get("step", 0))}, outcome))
         if n:
             return None if self.nonfinite == "skip" else sanitised(g)
@@ -137,7 +138,7 @@ class Fused(torch.optim.Optimizer):
         require_norm(max_norm)
         if self._arrived or self._factor is not None:
             raise RuntimeError("measuring must come before the backward that moves the weights, and once; call step() first")
-        self._norms = {}
+        self._norms, self._left_out = {}, False
         try:
             yield
             self._take(max_norm, [self._norms[w] for w in self._slots if w in self._norms])
@@ -199,9 +200,9 @@ class Fused(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As the stepwise shell's, whose state_dict it may be."""
-        restored(self, self._slots, state_dict)
+        states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        restore(self, self._slots, state_dict)
+        self.state.update(states)
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "skipped", "total_norm")

@@ -30,7 +30,7 @@ from sandbox.perturbations.reading import AddedAtRead
 from sandbox.shells.gradients import Nonfinite, require_policy
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.rounding import Precision
-from sandbox.shells.slot import AS_GIVEN, groups, restore, restored, scheduled, shared, slots
+from sandbox.shells.slot import AS_GIVEN, Slot, groups, more, restored, scheduled, shared, slots
 
 
 class LossOracle(Protocol):
@@ -72,15 +72,30 @@ class InPlace(torch.optim.Optimizer):
     ) -> None:
         _check(oracle)
         require_policy(nonfinite)
-        self._slots, self._oracle, self._seed = slots(named_parameters, rules, seed, precision=precision), oracle, seed
-        self._params = {slot.name: w for w, slot in self._slots.items()}
-        require_real(self._params)
-        _require_whole(self._params)
+        self._rules, self._oracle, self._seed, self._precision = rules, oracle, seed, precision
+        self._slots = slots(named_parameters, rules, seed, precision=precision)
+        self._params = _whole(self._slots)
         self.nonfinite, self.skipped = nonfinite, 0
-        self._factors: dict = {}  # subspaces of low-rank directions, kept between their refreshes
-        self._here: InChunks | None = None  # the directions of this step, from `measure` until `apply`
+        self._forget()
+        self._made = False
         made = [{**group, "step": 0, "memory": None} for group in groups(self._slots)]
         super().__init__(made, shared(made))
+        self._made = True
+
+    def _forget(self) -> None:
+        self._factors: dict = {}  # subspaces of low-rank directions, kept between their refreshes
+        self._here: InChunks | None = None  # the directions of this step, from `measure` until `apply`
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Takes more tensors, from the next step on, as the stepwise shell does."""
+        if not self._made:
+            return super().add_param_group(param_group)
+        of = dict(self._slots)
+        made = more(of, param_group, self._rules, seed=self._seed, precision=self._precision)
+        self._params, self._slots = _whole(of), of
+        for group in made:
+            super().add_param_group(group)
+        self._set(step=self.param_groups[0]["step"], memory=self.param_groups[0]["memory"])
 
     @torch.no_grad()
     def measure(self, closure: Callable[[], Tensor]) -> Measurement:
@@ -117,10 +132,18 @@ class InPlace(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues where `state_dict` stopped. Raises ValueError where a saved state does not fit; nothing is changed then."""
-        restored(self, self._slots, state_dict)
+        states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        restore(self, self._slots, state_dict)
-        self._here = None
+        self.state.update(states)
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_rules", "_oracle", "_seed", "_precision", "_slots", "_params", "_made", "nonfinite", "skipped")
+        return super().__getstate__() | {name: self.__dict__[name] for name in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._forget()
 
     def _move(self, w: Tensor, here: InChunks, coefficients: Multipliers, rule: Any) -> float:
         slot = self._slots[w]
@@ -181,7 +204,11 @@ def _check(oracle: Any) -> None:
         )
 
 
-def _require_whole(params: Mapping[str, Tensor]) -> None:
+def _whole(of: Mapping[Tensor, Slot]) -> dict[str, Tensor]:
+    """The tensors by name. Raises ValueError for one that is not real or not whole."""
+    params = {slot.name: w for w, slot in of.items()}
+    require_real(params)
     for name, w in params.items():
         if placements(w):
             raise ValueError(f"{name} is sharded, and the in-place shell perturbs whole tensors; give every rank the whole model")
+    return params

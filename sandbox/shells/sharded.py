@@ -19,27 +19,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sandbox.draws import generator
-from sandbox.optimizers.base import Rule, due
 from sandbox.optimizers.sharding import local, placed, placements
-from sandbox.shells.execution import Block, Plain, Settings, leaf_keys, settings
-from sandbox.shells.flat_state import read, write
-from sandbox.shells.grouping import live
+from sandbox.shells.execution import Block, Plain, leaf_keys
 from sandbox.shells.lockstep import Program, together
-from sandbox.shells.slot import AS_GIVEN, Slot
+from sandbox.shells.moving import Move, changed, ready
+from sandbox.shells.slot import AS_GIVEN
 
 BUCKET = 2**25  # entries of all ranks that move side by side: their temporaries are alive together
 STEPS: dict[Any, Any] = {}  # kind of block -> its trace; every optimizer of this process uses the same ones
-
-
-class Move(NamedTuple):
-    """One step of a slot, as a shell asks for it.  rule: with the settings of now."""
-
-    slot: Slot
-    w: Tensor
-    g: Tensor
-    rule: Rule
-    entry: dict[str, Any]
 
 
 class Met(NamedTuple):
@@ -70,11 +57,11 @@ class Sharded:
     @torch.no_grad()
     def move(self, moves: Sequence[Move]) -> None:
         """One step of every slot, with its refresh where it is due."""
-        now = {id(m.rule): _changed(m) for m in moves if _in_lockstep(m)}
+        now = {id(m.rule): changed(m) for m in moves if _in_lockstep(m)}
         for m in moves:
             if not _in_lockstep(m):
                 m.slot.move(m.w, m.g, m.rule, m.entry)
-        self.move_all([_ready(m, now[id(m.rule)]) for m in moves if _in_lockstep(m)])
+        self.move_all([ready(m, now[id(m.rule)]) for m in moves if _in_lockstep(m)])
         for m in moves:
             if _in_lockstep(m):
                 m.entry["step"] = m.entry.get("step", 0) + 1
@@ -117,23 +104,6 @@ class Sharded:
 
 def _in_lockstep(m: Move) -> bool:
     return bool(placements(m.w)) and m.slot.precision == AS_GIVEN and m.w.numel() > 0
-
-
-def _changed(m: Move) -> Settings:
-    """The learning rate, and what else is not as in the rule that was assigned."""
-    return settings({name: x for name, x in live(m.rule).items() if name == "lr" or x != m.slot.live[name]})
-
-
-def _ready(m: Move, now: Settings) -> Block:
-    """The block, its state made or refreshed where that is due."""
-    k, slot = m.entry.get("step", 0), m.slot
-    refresh = due(m.rule, k)
-    if not k or refresh:
-        state = read(slot.structure, m.entry) if k else m.rule.init(m.w)
-        if refresh:
-            state = m.rule.refresh(m.g, state, m.w, m.rule.draw(generator(slot.seed, slot.index, k), tuple(m.w.shape)))
-        write(state, slot.structure, m.entry)
-    return Block(slot.rule, now, m.w, m.g, slot.structure, m.entry)
 
 
 def buckets(blocks: Sequence[Block]) -> Iterator[list[Block]]:

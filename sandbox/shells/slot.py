@@ -15,7 +15,8 @@ from sandbox.draws import generator
 from sandbox.optimizers.base import Empty, Rule, State, advance, due, with_fields
 from sandbox.optimizers.settings import learning_rate
 from sandbox.shells.flat_state import read, structure, write
-from sandbox.shells.frozen_average import require_moving
+from sandbox.shells.frozen_average import require_finite, require_moving
+from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_dense
 from sandbox.shells.grouping import Parameters, Rules, live, members
 from sandbox.shells.rounding import Precision
 
@@ -28,13 +29,24 @@ class Slot:
     def __init__(self, name: str, w: Tensor, *, index: int, rule: Rule, seed: int, precision: Precision = AS_GIVEN, group: int = 0) -> None:
         _require_real(name, w)
         precision.require_fits(name, w)
-        require_moving(rule, name, w, precision.seen(w.new_empty(0)).dtype) if w.numel() else None
+        if w.numel():
+            require_moving(rule, name, w, held := precision.seen(w.new_empty(0)).dtype)
+            require_finite(rule, name, w, held)
         self.name, self.index, self.rule, self.seed = name, index, rule, seed
-        self.precision, self.group, self.live = precision, group, live(rule)
+        self.precision, self.group, self.live, self.dtype = precision, group, live(rule), w.dtype
         self.structure = structure(self.fresh(w, rule))
 
     def fresh(self, w: Tensor, rule: Rule) -> State:
         return rule.init(self.precision.seen(w.detach())) if w.numel() else Empty()
+
+    def require_usable(self, w: Tensor, g: Tensor) -> None:
+        """Raises ValueError for a sparse gradient, and for a weight that model.to() has given another dtype since."""
+        require_dense(self.name, g)
+        if w.dtype != self.dtype:
+            raise ValueError(
+                f"{self.name} was {self.dtype} when the shell was made and is {w.dtype} now, where its rule and state were not checked; "
+                "convert the model first, then make the shell"
+            )
 
     def move(self, w: Tensor, g: Tensor, rule: Rule, entry: dict[str, Any]) -> None:
         """One step of `rule` on `w`, in place; `entry` holds the state and is brought up to date.
@@ -151,13 +163,26 @@ def require_rate(lr: float | Tensor, name: str) -> None:
         raise ValueError(f"lr must be a number >= 0, got {float(lr)} in the group of {name}; look at the schedule")
 
 
-def restore(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved: Mapping[str, Any]) -> None:
-    """Puts the saved states back with their own dtypes; torch would cast them all to the dtype of the weight."""
-    optimizer.state.update(restored(optimizer, of, saved))
+def bad_gradients(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], nonfinite: Nonfinite) -> set[Tensor]:
+    """The tensors whose gradient is not finite, all looked at before the first moves; none under "raise" and "pass".
+
+    Raises FloatingPointError for such a gradient under "raise", ValueError as `Slot.require_usable` does.
+    """
+    having = [w for w in of if w.grad is not None]
+    for w in having:
+        of[w].require_usable(w, w.grad)
+    counts = bad_entries(w.grad for w in having) if nonfinite != "pass" else ()
+    bad = {w: n for w, n in zip(having, counts, strict=False) if n}
+    if bad and nonfinite == "raise":
+        table = {of[w].name: (n, w.numel(), optimizer.state[w].get("step", 0)) for w, n in bad.items()}
+        raise FloatingPointError(complaint(table, "no weight was moved"))
+    return set(bad)
 
 
 def restored(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved: Mapping[str, Any]) -> dict[Tensor, dict[str, Any]]:
-    """What `restore` puts back; nothing is changed, so that a state that does not fit leaves the optimizer as it was.
+    """The saved states with their own dtypes; torch's load_state_dict would leave them all in the dtype of the weight.
+
+    Nothing is changed, so that a state that does not fit leaves the optimizer as it was.
 
     Raises ValueError where an entry does not fit its tensor, or where the names come in another order.
     """

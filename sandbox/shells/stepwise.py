@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_dense, require_policy, sanitised
+from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
+from sandbox.shells.moving import Move
 from sandbox.shells.rounding import Precision, Rounding
-from sandbox.shells.sharded import Move
-from sandbox.shells.slot import groups, more, restore, restored, scheduled, shared, slots
+from sandbox.shells.slot import bad_gradients, groups, more, restored, scheduled, shared, slots
 from sandbox.shells.ways import Execution, Ways
 
 
@@ -77,7 +77,7 @@ class Stepwise(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        bad = self._bad()
+        bad = bad_gradients(self, self._slots, self.nonfinite)
         if bad and self.nonfinite == "skip":
             self.skipped += 1
             return loss
@@ -94,27 +94,15 @@ class Stepwise(torch.optim.Optimizer):
                     moves.append(Move(self._slots[w], w, g, rule, self.state[w]))
         return moves
 
-    def _bad(self) -> set[Tensor]:
-        """The tensors whose gradient is not finite; under "raise" there are none."""
-        having = [w for w in self._slots if w.grad is not None]
-        for w in having:
-            require_dense(self._slots[w].name, w.grad)
-        counts = bad_entries(w.grad for w in having) if self.nonfinite != "pass" else ()
-        bad = {w: n for w, n in zip(having, counts, strict=False) if n}
-        if bad and self.nonfinite == "raise":
-            table = {self._slots[w].name: (n, w.numel(), self.state[w].get("step", 0)) for w, n in bad.items()}
-            raise FloatingPointError(complaint(table, "no weight was moved"))
-        return set(bad)
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues where `state_dict` stopped.
 
         Raises ValueError where a saved state belongs to another rule, another shape or another order of the tensors; nothing
         is changed then.
         """
-        restored(self, self._slots, state_dict)
+        states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        restore(self, self._slots, state_dict)
+        self.state.update(states)
 
     def __getstate__(self) -> dict[str, Any]:
         own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "skipped")

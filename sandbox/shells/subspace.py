@@ -35,9 +35,9 @@ from sandbox.optimizers.settings import learning_rate
 from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.shells.assignment import assign
 from sandbox.shells.flat_state import read, write
-from sandbox.shells.gradients import bad_entries, complaint, require_dense
+from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
 from sandbox.shells.rounding import Precision
-from sandbox.shells.slot import Slot, groups, restore, restored, scheduled, shared
+from sandbox.shells.slot import Slot, bad_gradients, groups, more, restored, scheduled, shared
 from sandbox.shells.subspace_linear import Projection, SubspaceLinear, put, subspace_layers
 
 
@@ -74,7 +74,7 @@ class Subspace(torch.optim.Optimizer):
     rules: one per parameter, by name. Where it is RSO, or WeightDecay around RSO, the weight of an nn.Linear becomes a
     `SubspaceLinear`; every other parameter moves as in the stepwise shell. Choose the names by role, before the swap.
     share: groups of such weights that read one x and share one P, drawn for the first of each.
-    state_dtype: as in `Stepwise`, for the rule of B.
+    nonfinite: as in `Stepwise`; state_dtype too, for the rule of B.
 
     A saved run needs both: `model.state_dict()` holds W, P and B, `state_dict()` the states and the counts of steps.
     `merged(model)` is the state_dict of the plain model.
@@ -91,8 +91,10 @@ class Subspace(torch.optim.Optimizer):
         *,
         share: Iterable[Collection[str]] = (),
         seed: int = 0,
+        nonfinite: Nonfinite = "raise",
         state_dtype: torch.dtype | None = None,
     ) -> None:
+        require_policy(nonfinite)
         named = dict(model.named_parameters())
         assigned, share = assign(named, rules), [tuple(names) for names in share]
         chosen = [name for name, rule in assigned.items() if isinstance(frame_of(rule), RSO)]
@@ -102,6 +104,7 @@ class Subspace(torch.optim.Optimizer):
             require_compressible(model, name, frame_of(assigned[name]))
         require_alike(named, assigned, chosen, share)
         self._model, self._seed, self._precision = model, seed, Precision(state_dtype)
+        self.nonfinite, self.skipped = nonfinite, 0
         self._slots: dict[Tensor, Slot] = {}
         self._layers: dict[Tensor, tuple[SubspaceLinear, int]] = {}  # B -> its layer, and the position that keys its draws
         position = {name: i for i, name in enumerate(named)}
@@ -115,43 +118,51 @@ class Subspace(torch.optim.Optimizer):
                 w, rule = layer.B, Coefficients(rule)
                 self._layers[w] = layer, position[first]
             self._slots[w] = Slot(name, w, index=position[name], rule=rule, seed=seed, precision=self._precision)
+        self._made = False
         super().__init__(made := groups(self._slots), shared(made))
+        self._made = True
         for B in self._layers:
             self._begin_round(B, 0)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Takes more tensors, with a "rule" of their own; layers are compressed where the shell is made, and only there.
+
+        Raises ValueError as the stepwise shell does, and for a rule that compresses.
+        """
+        if not self._made:
+            return super().add_param_group(param_group)
+        if isinstance(frame_of(param_group.get("rule")), RSO):
+            raise ValueError("a layer is compressed where the shell is made, so a later group cannot have RSO; list it in `rules`")
+        for group in more(self._slots, param_group, {}, seed=self._seed, precision=self._precision):
+            super().add_param_group(group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Moves every tensor that has a gradient, and ends the rounds that are due; returns what `closure` returned.
 
-        Raises FloatingPointError for a gradient that is not finite and ValueError for a sparse one; nothing has moved then.
+        Raises FloatingPointError for a gradient that is not finite, ValueError for a sparse one; nothing has moved then.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._require_usable_gradients()
+        bad = bad_gradients(self, self._slots, self.nonfinite)
+        if bad and self.nonfinite == "skip":
+            self.skipped += 1
+            return loss
         for group in self.param_groups:
             rule = scheduled(group, self._slots)
             for w in group["params"]:
                 if w.grad is not None:
-                    self._move(w, rule)
+                    self._move(w, rule, bad)
         return loss
 
-    def _require_usable_gradients(self) -> None:
-        having = [w for w in self._slots if w.grad is not None]
-        for w in having:
-            require_dense(self._slots[w].name, w.grad)
-        bad = {w: n for w, n in zip(having, bad_entries(w.grad for w in having), strict=True) if n}
-        if bad:
-            table = {self._slots[w].name: (n, w.numel(), self.state[w].get("step", 0)) for w, n in bad.items()}
-            raise FloatingPointError(complaint(table, "no weight was moved"))
-
-    def _move(self, w: Tensor, rule: Rule) -> None:
+    def _move(self, w: Tensor, rule: Rule, bad: set[Tensor]) -> None:
         slot, entry = self._slots[w], self.state[w]
         if w in self._layers and isinstance(rule.inner, WeightDecay):
             layer = self._layers[w][0]
-            layer.weight.add_(decay(rule.inner, layer.merged()))
-        slot.move(w, w.grad, rule, entry)
+            layer.W.add_(decay(rule.inner, layer.merged()))
+        slot.move(w, sanitised(w.grad) if w in bad else w.grad, rule, entry)
         if w in self._layers and due(frame_of(slot.rule.inner), entry["step"]):
             self._begin_round(w, entry["step"])
 
@@ -159,7 +170,7 @@ class Subspace(torch.optim.Optimizer):
     def _begin_round(self, B: Tensor, k: int) -> None:
         """Merges B into W and draws the P of the steps from k on; RSO's refresh does not look at a gradient."""
         (layer, position), slot, entry = self._layers[B], self._slots[B], self.state[B]
-        frame, W, seen = frame_of(slot.rule.inner), layer.weight, self._precision.seen(B.detach())
+        frame, W, seen = frame_of(slot.rule.inner), layer.W, self._precision.seen(B.detach())
         W.add_(seen @ layer.P.T.to(seen.dtype))
         inner = read(slot.structure, entry) if k else slot.rule.init(seen)
         draw = frame.draw(generator(self._seed, position, k), tuple(W.shape))
@@ -178,9 +189,14 @@ class Subspace(torch.optim.Optimizer):
         """Continues where `state_dict` stopped, beside the model's own. Raises ValueError, and changes nothing, for a
         state that belongs to another rule, shape or order of the tensors.
         """
-        restored(self, self._slots, state_dict)
+        states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        restore(self, self._slots, state_dict)
+        self.state.update(states)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to the model that is copied with it."""
+        own = ("_model", "_seed", "_precision", "_slots", "_layers", "_made", "nonfinite", "skipped")
+        return super().__getstate__() | {name: self.__dict__[name] for name in own}
 
 
 def swapped(model: nn.Module, name: str, rank: int, projection: Projection | None) -> SubspaceLinear:
@@ -204,7 +220,7 @@ def require_compressible(model: nn.Module, name: str, frame: RSO) -> None:
     """Raises ValueError unless `name` is the untied weight of an nn.Linear below `model`, compressed on its input side."""
     path, _, attribute = name.rpartition(".")
     holder, weight = model.get_submodule(path), model.get_parameter(name)
-    if not isinstance(holder, nn.Linear) or attribute != "weight" or not path:
+    if not (isinstance(holder, nn.Linear) and type(holder).forward is nn.Linear.forward) or attribute != "weight" or not path:
         raise ValueError(
             f"{name} must be the weight of an nn.Linear inside the model to be compressed by RSO, but it belongs to a "
             f"{type(holder).__name__}; give it an ordinary rule, or use the RSO frame in the stepwise shell"

@@ -40,25 +40,30 @@ class Projection:
 class SubspaceLinear(nn.Module):
     """Stands where `linear` stood, with the same weight and the same bias; P and B are zero until a round begins.
 
-    `weight` and `P` are buffers, `B` and `bias` parameters; all four are in the state_dict.
+    `W` and `P` are buffers, `B` and `bias` parameters; all four are in the state_dict.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, projection: Projection | None = None) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.register_buffer("weight", linear.weight.detach())
-        self.register_buffer("P", self.weight.new_zeros(self.in_features, rank))
-        self.B = nn.Parameter(self.weight.new_zeros(self.out_features, rank))
+        self.register_buffer("W", linear.weight.detach())
+        self.register_buffer("P", self.W.new_zeros(self.in_features, rank))
+        self.B = nn.Parameter(self.W.new_zeros(self.out_features, rank))
         self.bias = linear.bias
         self.projection = projection or Projection(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., n) -> (..., m)."""
-        return F.linear(x, self.weight, self.bias) + F.linear(self.projection(x, self.P), self.B)
+        return F.linear(x, self.W, self.bias) + F.linear(self.projection(x, self.P), self.B)
+
+    @property
+    def weight(self) -> Tensor:
+        """W + B P^T, (m, n), for modules that read the weight themselves, as nn.MultiheadAttention does: right, only larger."""
+        return self.W + self.B @ self.P.T
 
     def merged(self) -> Tensor:
-        """W + B P^T, (m, n), a new tensor without a gradient."""
-        return self.weight + self.B.detach() @ self.P.T
+        """The same without a gradient."""
+        return self.weight.detach()
 
     def dense(self) -> nn.Linear:
         """A plain layer with the merged weight and the same bias."""
@@ -71,7 +76,7 @@ def merged(model: nn.Module) -> dict[str, Tensor]:
     """The state_dict of the same model with plain linear layers: every weight full and merged, no P and no B."""
     layers = {f"{name}." if name else "": layer for name, layer in subspace_layers(model).items()}
     weights = {f"{prefix}B": (f"{prefix}weight", layer.merged()) for prefix, layer in layers.items()}
-    buffers = {f"{prefix}{buffer}" for prefix in layers for buffer in ("weight", "P")}
+    buffers = {f"{prefix}{buffer}" for prefix in layers for buffer in ("W", "P")}
     return dict(weights.get(key, (key, value)) for key, value in model.state_dict().items() if key not in buffers)
 
 

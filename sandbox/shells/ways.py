@@ -13,10 +13,13 @@ the weight, for loops also matrix products) moves in the next simpler one.
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+from torch.autograd.graph import increment_version
+
 from sandbox.shells.compiled import Compiled
 from sandbox.shells.execution import is_ordinary
+from sandbox.shells.moving import Move, changed, ready
 from sandbox.shells.recorded import Recorded
-from sandbox.shells.sharded import Move, Sharded, _changed, _ready
+from sandbox.shells.sharded import Sharded
 from sandbox.shells.slot import AS_GIVEN
 
 Execution = Literal["plain", "recorded", "compiled"]
@@ -41,8 +44,9 @@ class Ways:
         mine = [m for m in moves if self._takes(m)]
         if not mine:
             return
-        now = {id(m.rule): _changed(m) for m in mine}
-        self._way.move_all([_ready(m, now[id(m.rule)]) for m in mine])
+        now = {id(m.rule): changed(m) for m in mine}
+        self._way.move_all([ready(m, now[id(m.rule)]) for m in mine])
+        increment_version([m.w for m in mine])  # loops write unseen by autograd, which must refuse a graph that has kept the old weight
         for m in mine:
             m.entry["step"] = m.entry.get("step", 0) + 1
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +23,6 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import init_device_mesh
 from torch.distributed.tensor.debug import CommDebugMode
 
-from sandbox.draws import generator, normal
 from sandbox.models.gpt import GPTConfig
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam_mini import AdamMini
@@ -52,14 +50,13 @@ def rules(w: Tensor) -> dict[str, Rule]:
     }
 
 
-NAMES = tuple(rules(torch.zeros(1, 1)) if False else ("AdamW", "Adam-mini, rows", "Adam-mini, heads", "AdaLomo", "CAME", "GaLore"))
+NAMES = tuple(rules(torch.zeros(4, 4)))
 
 
 def stepped(way: Any, name: str, weights: Sequence[Tensor], grads: Sequence[Tensor]) -> tuple[float, int]:
     """(median microseconds, collectives) of a step without refresh."""
     moved = [(rules(w)[name], w, g, {}) for w, g in zip(weights, grads, strict=True)]
     blocks, times = [_block(*parts) for parts in moved], []
-
     for k in range(WARM + STEPS):
         dist.barrier()
         start = time.perf_counter()

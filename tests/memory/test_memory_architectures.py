@@ -12,9 +12,9 @@ from sandbox.memory.architectures import (
     entries,
     llama_shapes,
 )
+from sandbox.models.cuts import adam_mini
 from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.cuts import adam_mini
 
 PUBLISHED = {
     LLAMA_2_7B: 6_738_415_616,

@@ -125,6 +125,12 @@ class Stranger:
 
     lr: float = 0.1
 
+    def init(self, w):
+        return ()
+
+    def step(self, g, state, w):
+        return -self.lr * g, state
+
 
 def test_refusals():
     shapes = {"a": (2, 3)}

@@ -72,6 +72,14 @@ def test_the_optimizer_averages_over_the_blocks_of_the_partition(cut):
         torch.testing.assert_close(delta[inside], expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("kind", ["embedding", "position", "head", "bias"])
+def test_tables_and_heads_had_plain_adam_in_the_first_versions(kind):
+    """Version 1.0, and biases in both."""
+    role, shape = (Role("bias", (), (0,)), (6,)) if kind == "bias" else (Role(kind, (0,), (1,)), (6, 4))
+    assert cut_of(role, shape, "1.0") == Blocks("entry", prod(shape))
+    assert (cut_of(role, shape) == cut_of(role, shape, "1.0")) == (kind == "bias")
+
+
 def test_partition_of_experts_follows_the_rows_of_each():
     labels = from_blocks({"w": Blocks("row", 6)}, {"w": (2, 3, 4)}).labels["w"]
     assert labels.view(6, 4).tolist() == [[i] * 4 for i in range(6)]
@@ -99,6 +107,11 @@ def test_a_module_without_a_role_is_an_error_that_shows_the_row_to_add():
 
     with pytest.raises(ValueError, match="no role is known for parameter 'scale'.*Add to TABLE"):
         roles(Home())
+
+
+def test_an_unknown_version_is_refused():
+    with pytest.raises(ValueError, match="version of Adam-mini must be one of 1.1, 1.0, by input, got '2'"):
+        adam_mini({}, {}, version="2")
 
 
 def test_convolutions_have_roles_everywhere():

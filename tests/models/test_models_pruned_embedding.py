@@ -25,7 +25,7 @@ from sandbox.models.pruned_embedding import (
     restore,
     used_ids,
 )
-from sandbox.models.roles import roles
+from sandbox.models.roles import Role, roles
 from sandbox.models.text import KJV
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
@@ -215,6 +215,26 @@ class Padded(nn.Module):
         self.embedding = nn.Embedding(V, 4, padding_idx=0)
 
 
+class Foreign(nn.Module):
+    """A head of its own, which no table of roles knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.out = nn.Embedding(V, 4), nn.Linear(4, V, bias=False)
+
+    def forward(self, tokens):
+        return self.out(self.embedding(tokens))
+
+
+def test_roles_of_unknown_parameters_may_be_given():
+    """And the pruned table is still an embedding to whoever asks, such as Adam-mini's partition."""
+    model, head = Foreign(), {"out.weight": Role("head", (1,), (0,))}
+    before = model(batch(0))
+    kept = prune(model, USED, weight_decay=0, roles=head)
+    assert len(model.embedding.weight) == len(USED) and kept.vocab == V and torch.equal(model(batch(0)), before)
+    assert roles(model, head)["embedding.weight"].kind == "embedding"
+
+
 def pruned_twice() -> None:
     full, small, kept = both()
     restore(full, kept)
@@ -224,6 +244,9 @@ REFUSED = [
     (lambda: prune(build(LLAMA, 0), (3, 41), weight_decay=0), r"lie in 0 .. 40, got 2: 3 .. 41"),
     (lambda: prune(build(LLAMA, 0), (-1, 4), weight_decay=0), r"got 2: -1 .. 4"),
     (lambda: prune(build(LLAMA, 0), (), weight_decay=0), r"got 0: none"),
+    (lambda: prune(build(LLAMA, 0), torch.ones(41) > 0, weight_decay=0), r"must be integers, got torch.bool; .* mask.nonzero"),
+    (lambda: prune(build(LLAMA, 0), (1.5, 2.0), weight_decay=0), r"must be integers, got torch.float32"),
+    (lambda: prune(build(LLAMA, 0), USED, weight_decay=0.1, unused="keep"), 'unused must be "refuse" or "leave", got \'keep\''),
     (lambda: prune(build(LLAMA, 0), USED, weight_decay=0.1), r"weight decay 0.1 would move the 32 unused rows in full training"),
     (lambda: prune(nn.Sequential(nn.LayerNorm(3)), USED, weight_decay=0), r"one token embedding, got 0: \[\]"),
     (lambda: prune(Padded(), USED, weight_decay=0), "must belong to a plain nn.Embedding"),

@@ -169,6 +169,7 @@ def test_every_parameter_has_a_role():
     ("make", "sentence"),
     [
         (lambda: Route(late=-1), "a route needs late >= 0"),
+        (lambda: Route(late=1.5), "late and reduction of a route must be ints, got 1.5 and 2"),
         (lambda: Route(merge="sum"), 'merge "gate" or "add"'),
         (lambda: SherlConfig(GPT, Route(late=4)), "late must be at most the 3 blocks of the backbone, got 4"),
         (lambda: SherlConfig(GPT, Route(reduction=3)), "reduction"),

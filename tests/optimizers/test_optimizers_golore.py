@@ -109,6 +109,7 @@ def test_the_turned_moment_is_kept_where_the_public_code_drops_it():
     [
         ({"side": "both"}, "side of GoLore must be one of 0, 1, 'short', 'long', got 'both'"),
         ({"random_from": -1}, "random_from of GoLore must be >= 0, got -1"),
+        ({"random_from": 0.8}, "random_from of GoLore counts steps and must be an int, got 0.8; a share times the steps"),
         ({"on_refresh": None}, "on_refresh of GoLore must be one of keep, reset, rotate, got None"),
         ({"inner": GaLore(Adam(lr=0.1), rank=2)}, "GoLore cannot hold GaLore, which refreshes every 200 steps"),
     ],

@@ -240,6 +240,7 @@ class Unknown:
         ({"growth_limit": 0.5}, "growth_limit of GWT must be >= 1, got 0.5; None leaves the limiter out"),
         ({"details": "kept"}, "details of GWT must be one of inner, clipped, dropped, got 'kept'"),
         ({"inner": GaLore(Adam(lr=0.1), rank=2)}, "GWT cannot hold GaLore, which refreshes every 200 steps"),
+        ({"inner": GWT(Adam(lr=0.1))}, 'GWT with details "inner" cannot hold GWT\\(.*; use one GWT with the sum of the levels'),
         ({"inner": Unknown()}, 'the table of frozen steps has no row for Unknown, .* choose details "clipped" or "dropped"'),
     ],
 )

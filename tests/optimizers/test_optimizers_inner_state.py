@@ -87,6 +87,23 @@ def test_directions_change_sign_with_the_gradient_and_nothing_else_does(name):
             assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(leaves(x), leaves(y), strict=True))
 
 
+@pytest.mark.parametrize("rule", [CAME(0.1), Adafactor(0.1, beta1=0.9, parameter_scale="off")], ids=str)
+@pytest.mark.parametrize("frame", ["galore", "golore", "i3s", "rso"])
+def test_a_moment_that_is_wider_than_the_weight_is_turned_as_it_is(rule, frame):
+    """float32 moments beside a bfloat16 weight: P_new^T P_old m of the rounded bases, with the products of float32."""
+    frame, w = FRAMES[frame](rule, "rotate"), normal((6, 8), generator(0)).bfloat16()
+    side = 1 if isinstance(frame, RSO) else 0
+    state = frame.init(w)
+    for k in range(2):
+        draw = frame.draw(generator(1, k), (6, 8)) if due(frame, k) else None
+        _, state = advance(frame, w, state, w, k, draw)
+    new = frame.refresh(-w.T.reshape(6, 8), state, w, frame.draw(generator(1, 2), (6, 8)))
+    turning = new.P.double().T @ state.P.double() * (2 / 8 if side else 1)
+    m = state.inner.m.double()
+    assert m.any() and new.inner.m.dtype == torch.float32
+    torch.testing.assert_close(new.inner.m.double(), m @ turning.T if side else turning @ m, rtol=0, atol=1e-6 * m.abs().max().item())
+
+
 def leaves(x) -> list:
     return torch.utils._pytree.tree_leaves(x)
 

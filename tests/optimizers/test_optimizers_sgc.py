@@ -306,6 +306,7 @@ def test_a_step_compiles_to_one_graph(rule):
         (lambda: SGC(Adam(0.1), 5, 30, chunks=5).init(torch.ones(6, 8)), r"got chunks 5, sparsity 5 and shape \(6, 8\) with 48 entries"),
         (lambda: SGCAdam(0.1, 50, 60).init(torch.ones(6, 8)), "got chunks 1, sparsity 50 and shape"),
         (lambda: SGC(GaLore(Adam(0.1), rank=2), 4, 30), "^SGC cannot hold GaLore"),
+        (lambda: GaLore(SGC(Adam(0.1), 4, 30), rank=2), "^GaLore cannot hold SGC, which refreshes once: a tensor has one frame"),
         (lambda: CESGC(Adam(0.1), rank=2), "^the inner rule of CESGC must be an SGC or an SGCAdam with update_gap None"),
         (lambda: CESGC(SGC(Adam(0.1), 4, 30, update_gap=5), rank=2), "for A is drawn once, got SGC"),
         (lambda: CESGC(SGC(Adam(0.1), 4, 8), rank=7).init(torch.ones(6, 8)), r"rank 7 needs a 2-D weight with both sides >= rank"),

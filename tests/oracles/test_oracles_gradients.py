@@ -5,6 +5,7 @@ import torch
 
 from sandbox.draws import generator
 from sandbox.oracles.backprop import Backprop
+from sandbox.oracles.block_wise import BlocksInTurn
 from sandbox.oracles.clipped import Clipped
 from sandbox.oracles.noisy import Noisy, standard
 from sandbox.problems.golore_counterexample import GoLoreCounterexample
@@ -28,6 +29,13 @@ def test_backprop_is_H_x_and_the_loss_is_detached():
     loss, grads = Backprop()(PROBLEM, params, None, None)
     torch.testing.assert_close(grads["x"], PROBLEM.hessian_dd @ params["x"], rtol=1e-13, atol=1e-14)
     assert loss.shape == () and not loss.requires_grad and float(loss) == float(PROBLEM.loss(params, None))
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["tape", "transformed"])
+def test_what_the_loss_does_not_read_has_gradient_zero(wanted):
+    params = {name: w.clone().requires_grad_(wanted) for name, w in (PARAMS | {"c": torch.ones(3)}).items()}
+    _, grads = Backprop()(TwoTensors(), params, None, None)
+    assert torch.equal(grads["c"], torch.zeros(3)) and torch.equal(grads["a"], params["a"].detach())
 
 
 def test_backprop_uses_the_batch_it_is_given():
@@ -115,3 +123,19 @@ def test_noise_and_clipping_under_vmap_equal_a_loop_with_one_sigma_per_member():
     for i in range(3):
         alone = one(float(sigmas[i]), starts[i]["x"], draws[i]["x"])
         torch.testing.assert_close(together[i], alone, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("wrapped", [lambda inner: Clipped(1.0, inner), lambda inner: Noisy(0.0, inner=inner)])
+def test_wrappers_tell_the_step_to_what_they_wrap(wrapped):
+    """Blocks in turn must know the step, and at step 1 the second block alone has a gradient."""
+    oracle = wrapped(BlocksInTurn((("a",), ("B",)))).at(1)
+    _, grads = oracle(TwoTensors(), PARAMS, None, oracle.draw(generator(3), PARAMS))
+    assert not grads["a"].any() and grads["B"].all()
+    assert wrapped(Backprop()).at(1) == wrapped(Backprop())
+
+
+@pytest.mark.parametrize("max_norm", [-1.0, 0.0, float("nan")])
+def test_a_norm_that_is_not_positive_is_refused(max_norm):
+    """A negative one would turn the gradient round."""
+    with pytest.raises(ValueError, match="max_norm of Clipped must be > 0, got"):
+        Clipped(max_norm)

@@ -101,6 +101,10 @@ def test_the_loop_trains_with_it():
     assert trace.loss[-1] < 0.9 * trace.loss[0]
 
 
+def test_a_list_of_names_is_as_good_as_a_set():
+    assert Hybrid(sorted(late(2))) == Hybrid(late(2))
+
+
 @pytest.mark.parametrize("names", [frozenset(), late(DEPTH), frozenset({"layer9"})])
 def test_both_parts_must_exist(names):
     with pytest.raises(ValueError, match="late must name some and not all of the 4 parameters"):

@@ -6,6 +6,7 @@ cancellation of the difference, about 1e-16 f / eps.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -227,6 +228,8 @@ def test_the_loss_that_is_reported_is_the_one_at_w():
     assert float(one) == at_w and not one.requires_grad and one.shape == ()
     assert float(central) - at_w == pytest.approx(eps**2 / 2 * float(z @ H @ z), rel=1e-6)
     assert abs(eps * float(z @ G)) > 10 * (float(central) - at_w)
+    three = TwoPoint(eps, n=3)(PROBLEM, PARAMS, None, tuple({"x": x * z} for x in (0.0, 1.0, 2.0)))[0]
+    assert float(three) - at_w == pytest.approx(5 / 3 * eps**2 / 2 * float(z @ H @ z), rel=1e-6)  # the mean over directions
 
 
 def test_a_magnitude_mask_looks_at_the_weights_of_the_step(gaussian, expectation):
@@ -263,6 +266,23 @@ def test_the_gradient_has_the_dtype_of_the_weight_and_losses_are_subtracted_in_f
     """A float32 loss near 1 has spacing 6e-8 below and 1.2e-7 above, so two roundings cost the slope of 1 less than 1e-7 / (2 eps)."""
     _, grads = TwoPoint(1e-3)(Line(), {"x": torch.zeros(1)}, None, ({"x": torch.ones(1, dtype=torch.float64)},))
     assert grads["x"].dtype == torch.float32 and float(grads["x"]) == pytest.approx(1.0, abs=5e-5)
+
+
+def test_a_bfloat16_weight_of_one_hardly_sees_a_perturbation_of_a_thousandth():
+    """It has no neighbour nearer than 2^-8 below and 2^-7 above, so z must pass -1.95 or 3.9; one entry in forty does."""
+    seen = []
+
+    class Watching:
+        def loss(self, params, batch):
+            seen.append(params["x"])
+            return params["x"].float().sum()
+
+    ones = {"x": torch.ones(100, 100, dtype=torch.bfloat16)}
+    oracle = TwoPoint(eps=1e-3)
+    _, grads = oracle(Watching(), ones, None, oracle.draw(generator(5), ones))
+    changed, normal_tail = (seen[0] != 1).double().mean().item(), 0.5 * math.erfc(1.953 / 2**0.5)
+    assert changed == pytest.approx(normal_tail, abs=4 * (normal_tail / 1e4) ** 0.5)  # 4 standard errors; the upper tail has 5e-5
+    assert grads["x"].all()
 
 
 def test_a_slope_is_not_rounded_to_the_dtype_of_the_loss():

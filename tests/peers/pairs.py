@@ -212,8 +212,13 @@ GALORE = [
 ]  # fmt: skip
 
 
-def _unique(pairs: list[Pair]) -> tuple[Pair, ...]:
-    return tuple({pair.key: pair for pair in pairs}.values())
+def unique(pairs: list[Pair]) -> tuple[Pair, ...]:
+    """Each once: a pair may undo several others. Raises ValueError where two that are not equal have one key."""
+    found: dict[str, Pair] = {}
+    for pair in pairs:
+        if found.setdefault(pair.key, pair) != pair:
+            raise ValueError(f"two comparisons must not read alike, and these do: {pair.key}; give one contender another name")
+    return tuple(found.values())
 
 
-PAIRS = _unique([*SGD, *LOMO, *ADAM, *ADAM_MINI, *ADALOMO, *ADAFACTOR, *CAME, *GALORE])
+PAIRS = unique([*SGD, *LOMO, *ADAM, *ADAM_MINI, *ADALOMO, *ADAFACTOR, *CAME, *GALORE])

@@ -138,7 +138,9 @@ torch_sgd, torch_adam, torch_adamw, torch_adafactor = map(_torch, ("SGD", "Adam"
 lomo, adalomo = (_fused("lomo_optim", kind) for kind in ("Lomo", "AdaLomo"))
 ported_lomo, ported_adalomo = (_fused("pytorch_optimizer", kind) for kind in ("LOMO", "AdaLOMO"))
 hf_adafactor = _plain("transformers.optimization", "Adafactor", of="transformers")
-ported_adafactor = partial(contender, "pytorch_optimizer", "AdaFactor", start_momentum_in_the_dtype_of_the_weights)
+ported_adafactor = partial(
+    contender, "pytorch_optimizer", "AdaFactor, momentum like the weights", start_momentum_in_the_dtype_of_the_weights
+)
 ported_adafactor_as_it_comes = _plain("pytorch_optimizer", "AdaFactor")
 came, ported_came = (_plain(module, "CAME") for module in ("came_pytorch", "pytorch_optimizer"))
 adam_mini = partial(contender, "adam_mini", "Adam_mini", start_adam_mini)

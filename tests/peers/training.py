@@ -69,6 +69,7 @@ class Gap(NamedTuple):
         return self.norm <= other.norm and self.largest <= other.largest
 
 
+@cache
 def tokens(step: int) -> Tensor:
     """(BATCH, context + 1): x_{t+1} = 5 x_t + 0, 1 or 2 modulo the vocabulary."""
     rng = generator(7, step)
@@ -115,8 +116,13 @@ def gap(a: Contender, b: Contender, dtype: DType) -> Gap:
     return relative(trained(a, dtype), trained(b, dtype), dtype)
 
 
+@cache
+def start(dtype: DType) -> Tensor:
+    return flat(started(dtype))
+
+
 def relative(a: Tensor, b: Tensor, dtype: DType) -> Gap:
-    moved = a - flat(started(dtype))
+    moved = a - start(dtype)
     return Gap(((b - a).norm() / moved.norm()).item(), ((b - a).abs().max() / moved.abs().max()).item())
 
 

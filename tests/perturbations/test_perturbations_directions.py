@@ -101,6 +101,16 @@ def test_the_sphere_has_radius_sqrt_d_over_all_perturbed_entries_together(mask):
     assert perturbed == sum(w.numel() for w in w.values()) if mask is None else perturbed < sum(w.numel() for w in w.values())
 
 
+def test_a_mask_that_leaves_nothing_leaves_a_sphere_of_radius_zero():
+    """0 entries, and not 0/0; both ways of making directions."""
+    directions, w = Directions("sphere", RandomMask(1 - 1e-12, seed=1)), params()
+    raw = ({name: Draws(directions, 5).whole(PROBE, name, shape) for name, shape in SHAPES.items()},)
+    (z,) = directions_of(directions, raw, w)
+    pieces = InChunks(Draws(directions, 5), [PROBE], w)
+    for name in SHAPES:
+        assert torch.equal(z[name], torch.zeros_like(w[name])) and torch.equal(pieces.combined(name, w[name], {0: 1.0}), z[name])
+
+
 @pytest.mark.parametrize("s", [0.1, 0.5, 0.9])
 def test_the_mask_of_the_released_code_zeroes_another_share_than_it_says(s):
     """Phi(s): 0.540, 0.691, 0.816, where ours zeroes s. N = 40000: 4 standard errors are 0.01."""
@@ -133,6 +143,12 @@ def test_a_magnitude_mask_zeroes_the_stated_number_on_the_stated_side(keep, spar
     if sparsity:
         inside, outside = w.abs()[kept], w.abs()[~kept]
         assert inside.max() < outside.min() if keep == "small" else inside.min() > outside.max()
+
+
+@pytest.mark.parametrize("keep", ["small", "large"])
+def test_a_magnitude_mask_keeps_what_is_as_large_as_the_last_one_kept(keep):
+    w, mask = torch.tensor([1.0, -1.0, 1.0, 1.0]), MagnitudeMask(0.75, keep)
+    assert mask.kept(w, mask.threshold(w)).all()
 
 
 @pytest.mark.parametrize("bad", [lambda: RandomMask(1.0), lambda: MagnitudeMask(-0.1), lambda: RandomMask(float("nan"))])

@@ -74,7 +74,19 @@ def test_looking_at_shapes_makes_no_copy():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("write", [lambda w: w.add_(1), lambda w: w.__setitem__(0, 1.0), lambda w: w.__imul__(2), lambda w: w.copy_(w)])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda w: w.add_(1),
+        lambda w: w.__setitem__(0, 1.0),
+        lambda w: w.__imul__(2),
+        lambda w: w.copy_(w),
+        lambda w: torch.add(X[0, :3], 1.0, out=w),
+        lambda w: torch.sort(X[0, :3], out=(w, torch.zeros(3, dtype=torch.long))),
+        lambda w: torch._foreach_add_([w], 1.0),
+        lambda w: F.relu(w, inplace=True),
+    ],
+)
 def test_a_forward_pass_that_writes_a_weight_is_an_error(write):
     w = nn.Parameter(torch.ones(3))
     with (
@@ -83,6 +95,17 @@ def test_a_forward_pass_that_writes_a_weight_is_an_error(write):
     ):
         write(w)
     assert torch.equal(w, torch.ones(3))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "read", [int, lambda w: range(9)[w.long()], lambda w: [*w.view(1)][0].item(), lambda w: F.relu(w * 1, inplace=True)]
+)
+def test_a_number_is_read_and_not_written(read):
+    """Some of these names begin as those of operations in place do."""
+    w = nn.Parameter(torch.tensor(3.0))
+    with AddedAtRead({w: lambda: w + 1}):
+        assert read(w) == 4
 
 
 @torch.no_grad()

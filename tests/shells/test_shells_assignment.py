@@ -1,6 +1,7 @@
 """The table of rules covers every parameter exactly once, or says what is wrong."""
 
 import pytest
+import torch
 
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.gradient_descent import GradientDescent
@@ -26,3 +27,9 @@ def test_missing_and_unknown_names_are_told_apart_and_counted():
 def test_long_lists_are_cut():
     with pytest.raises(ValueError, match=r"7 without a rule \(n0, n1, n2, n3, n4, \.\.\.\), 0 unknown \(none\)"):
         assign([f"n{i}" for i in range(7)], {})
+
+
+@pytest.mark.parametrize("rules", [Adam, 1e-3, torch.optim.Adam, {"a": Adam(lr=0.1), "b": Adam}], ids=repr)
+def test_what_is_no_rule_is_refused(rules):
+    with pytest.raises(ValueError, match=r"a rule is a value with settings, such as Adam\(lr=1e-3\), got "):
+        assign(["a", "b"], rules)

@@ -94,11 +94,25 @@ def test_a_slow_average_that_the_rule_keeps_in_float32_is_accepted():
 
 
 def test_float16_has_a_finer_unit():
-    shell_of(Adam(0.1), torch.float16)
+    shell_of(Adam(0.1, eps=1e-4), torch.float16)
     with pytest.raises(ValueError, match="decay 0.9999 in torch.float16, .* at most 0.999$"):
-        shell_of(Adam(0.1, betas=(0.9, 0.9999)), torch.float16)
+        shell_of(Adam(0.1, betas=(0.9, 0.9999), eps=1e-4), torch.float16)
 
 
 def test_decays_of_all_levels_are_read():
     assert decays(GaLore(Adam(0.1, betas=(0.8, 0.99)), rank=2)) == (0.8, 0.99)
     assert decays(GradientDescent(0.1, momentum=0.5))[:1] == (0.5,)
+
+
+def test_a_rule_whose_small_steps_are_not_finite_in_float16_is_refused():
+    """g = 1e-5: g^2 = 1e-10 and eps = 1e-8 are 0 there, so Adam would divide by 0. A float32 state, or an eps that float16 has, is fine."""
+    w = nn.Parameter(torch.ones(4, 4, dtype=torch.float16))
+    for rule in (Adam(0.1), GaLore(Adam(0.1), rank=2)):
+        with pytest.raises(
+            ValueError, match="1e-05 of w makes a step of .* not finite in torch.float16, .* give state_dtype=torch.float32"
+        ):
+            Stepwise([("w", w)], rule)
+    for rule, dtype in ((Adam(0.1), torch.float32), (Adam(0.1, eps=1e-4), None)):
+        w.grad = torch.full_like(w, 1e-5)
+        Stepwise([("w", w)], rule, state_dtype=dtype).step()
+        assert w.isfinite().all() and (w != 1).all()

@@ -1,6 +1,7 @@
 """LOMO's claim: the fused shell gives the bits of the stepwise shell while at most one gradient is alive."""
 
 import copy
+import shutil
 import sys
 
 import pytest
@@ -17,6 +18,8 @@ from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
+
+COMPILED = pytest.param("compiled", marks=pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"))
 
 
 class Tied(nn.Module):
@@ -140,13 +143,15 @@ def test_backwards_over_different_tensors_may_follow_each_other_without_step():
     assert u.tolist() == w.tolist() == [0.5, 0.5]
 
 
-def test_a_second_backward_through_a_moved_weight_is_an_error_of_autograd():
+@pytest.mark.parametrize("execution", ["plain", "recorded", COMPILED])
+def test_a_second_backward_through_a_moved_weight_is_an_error_of_autograd(execution):
     """The step is written in place under version counting, so stale weights cannot be used in silence (T23b)."""
     model = Tied()
-    optimizer = Fused(model.named_parameters(), GradientDescent(lr=0.1))
-    loss = model(TOKENS)
-    loss.backward(retain_graph=True)
-    optimizer.step()
+    optimizer = Fused(model.named_parameters(), GradientDescent(lr=0.1), execution=execution)
+    for _ in range(3):  # a recorded step is first run as it is written
+        loss = model(TOKENS)
+        loss.backward(retain_graph=True)
+        optimizer.step()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 

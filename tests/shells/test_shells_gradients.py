@@ -52,6 +52,19 @@ def test_raise_names_the_tensor_the_count_and_the_step_and_stepwise_moves_nothin
     assert optimizer.state[w["bad"]]["step"] == 1
 
 
+def test_after_a_refusal_the_fused_shell_takes_the_next_backward_for_another_one():
+    """A backward that breaks off has no end that autograd reports."""
+    w = nn.Parameter(torch.ones(2))
+    optimizer = Fused([("w", w)], GradientDescent(0.5))
+    with pytest.raises(FloatingPointError):
+        (w * float("nan")).sum().backward()
+    with pytest.raises(RuntimeError, match="w got a second gradient before step.., in another backward: .* call step"):
+        w.sum().backward()
+    optimizer.step()
+    w.sum().backward()
+    assert w.tolist() == [0.5, 0.5]
+
+
 def test_raise_in_the_fused_shell_says_how_many_tensors_have_moved():
     w = pair()
     optimizer = Fused(w.items(), GradientDescent(lr=0.5))
@@ -201,6 +214,17 @@ def test_a_sparse_gradient_is_refused_with_the_remedy(shell, policy):
         ValueError, match=r"gradient of weight must be dense, got layout torch.sparse_coo of shape \(5, 2\); .* sparse=False"
     ):
         table(torch.tensor([1, 3])).sum().backward()
+        optimizer.step()
+
+
+@each_shell
+def test_a_model_that_is_converted_after_the_shell_was_made_is_refused(shell):
+    """Else beta2 = 0.999 would go on in bfloat16, where its average stands still."""
+    layer = nn.Linear(3, 2, bias=False)
+    optimizer = shell(layer.named_parameters(), Adam(0.1))
+    layer.bfloat16()
+    with pytest.raises(ValueError, match="weight was torch.float32 when the shell was made and is torch.bfloat16 now, .* first, then make"):
+        layer(torch.ones(3, dtype=torch.bfloat16)).sum().backward()
         optimizer.step()
 
 

@@ -5,6 +5,7 @@ Independent channels: the pure oracle in the stepwise shell (whole tensors), the
 
 import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -225,6 +226,45 @@ def test_a_saved_run_continues_with_the_same_bits(oracle):
     resumed.load_state_dict(saved)
     train(broken, resumed, 3)
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), broken.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("oracle", ["residual", "low rank"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
+def test_a_copy_of_model_and_optimizer_continues_with_the_same_bits_and_apart(oracle, copied):
+    """Three steps and three more: a low-rank subspace is redrawn at steps 0 and 4."""
+    model = gpt(torch.float64, vocab=64, width=16)
+    optimizer = InPlace(model.named_parameters(), Adam(0.01), ORACLES[oracle], seed=2)
+    for _ in range(3):
+        optimizer.step(closure_of(model))
+    other, again = copied((model, optimizer))
+    ends = []
+    for m, o in ((model, optimizer), (other, again)):
+        ends.append([o.step(closure_of(m)) for _ in range(3)])
+    assert ends[0] == ends[1] and len(set(ends[0])) == 3
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_a_group_may_come_later_and_is_perturbed_from_the_next_step_on():
+    """Against a shell that has had the tensor all along, unread, and put back where it started."""
+    made = [{key: nn.Parameter(normal((3,), generator(i))) for i, key in enumerate("ab")} for _ in range(2)]
+    named = ([("a", made[0]["a"])], made[1].items())
+    shells = [InPlace(tensors, GradientDescent(0.01), TwoPoint(), seed=3) for tensors in named]
+    for w, optimizer in zip(made, shells, strict=True):
+        measured = optimizer.measure(lambda w=w: w["a"].square().sum())
+        if "b" not in optimizer.param_groups[0]["param_names"]:
+            optimizer.add_param_group({"params": [("b", w["b"])], "lr": 0.01})
+        optimizer.apply(measured.coefficients)
+    assert torch.equal(made[0]["b"], normal((3,), generator(1))) and not torch.equal(made[1]["b"], made[0]["b"])
+    made[1]["b"].data.copy_(made[0]["b"])
+    for w, optimizer in zip(made, shells, strict=True):
+        for _ in range(3):
+            optimizer.step(lambda w=w: (w["a"] * w["b"]).square().sum())
+    assert all(torch.equal(made[0][key], made[1][key]) for key in "ab")
+    assert not torch.equal(made[0]["b"], normal((3,), generator(1)))
+    shells[0].add_param_group({"params": [("c", nn.Parameter(torch.ones(2)))]})
+    assert [group["step"] for group in shells[0].param_groups] == [4, 4, 4]
+    with pytest.raises(ValueError, match="a tensor can be in one group, and b is there already"):
+        shells[0].add_param_group({"params": [("b", made[0]["b"])]})
 
 
 def test_half_a_model_may_be_left_to_backward():

@@ -188,6 +188,20 @@ def test_after_measuring_a_policy_holds_for_the_whole_step(policy, steps):
         assert optimizer.total_norm.item() == pytest.approx((23 + 20 + 5) ** 0.5, rel=1e-12)
 
 
+def test_what_broke_off_while_measuring_leaves_out_nothing_later():
+    """A bad gradient, then an exception of the caller's: the next step, measured anew, is a whole one."""
+    w = nn.Parameter(torch.ones(2))
+    optimizer = Fused([("w", w)], GradientDescent(0.5), nonfinite="skip")
+    with pytest.raises(KeyError), optimizer.measuring(math.inf):
+        (w * math.nan).sum().backward()
+        raise KeyError
+    with optimizer.measuring(math.inf):
+        w.sum().backward()
+    w.sum().backward()
+    optimizer.step()
+    assert w.tolist() == [0.5, 0.5] and optimizer.skipped == 0
+
+
 def test_a_norm_that_overflows_is_not_taken_for_zero():
     """Finite entries of 1e30 in float32: torch's factor would be 0, a step of nothing in silence."""
     w = nn.Parameter(torch.ones(4))

@@ -25,7 +25,7 @@ from sandbox.shells import recorded
 from sandbox.shells.execution import Block, Plain, settings
 from sandbox.shells.flat_state import structure, write
 from sandbox.shells.fused import Fused
-from sandbox.shells.numbers import Number, Tape
+from sandbox.shells.numbers import CannotReplay, Number, Tape
 from sandbox.shells.program import read_step
 from sandbox.shells.recorded import Plan, Recorded
 from sandbox.shells.stepwise import Stepwise
@@ -187,18 +187,29 @@ class Odd:
         if self.how == "reads old values late":
             new = a.lerp(g, 0.5)
             return (new - a) * (b - g.T @ new), Two(t / 2, new, (new @ b).T + a)
+        if self.how == "shared":
+            return -self.lr * (a + b), Two(t, a + g, b - 2 * g)
+        if self.how == "multiplies":
+            return -self.lr * g, Two(t, (a + g) @ g, b @ g)
         return -self.lr * g, state
 
 
-@pytest.mark.parametrize(
-    "how, sentence", [("branches", "compared"), ("swaps", "replayed"), ("grows", "keep its shape"), ("shared", "separate")]
-)
-def test_what_cannot_be_replayed_is_refused(how, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        Recorded().move_all([block(Odd(0.1, how), (4, 4), torch.float32)])
+REFUSED = {"branches": "compared", "swaps": "replayed", "grows": "keep its shape"}
 
 
-@pytest.mark.parametrize("how", ["reads w twice", "reads old values late"])
+@pytest.mark.parametrize("how, sentence", REFUSED.items())
+def test_a_step_without_a_program_says_why(how, sentence):
+    with pytest.raises(CannotReplay, match=sentence):
+        read_step(block(Odd(0.1, how), (4, 4), torch.float32))
+
+
+@pytest.mark.parametrize("how", [*REFUSED, "shared"])
+def test_a_step_without_a_program_moves_in_the_plain_way(how):
+    ends = [run(way, block(Odd(0.1, how), (4, 4), torch.float32), 2) for way in (Recorded(), Plain())]
+    assert_same(*ends, 0)
+
+
+@pytest.mark.parametrize("how", ["reads w twice", "reads old values late", "multiplies"])
 def test_nothing_is_overwritten_before_its_last_reader(how):
     ends = [run(way, block(Odd(0.1, how), (4, 4)), 2) for way in (Recorded(), Plain())]
     assert_same(*ends, 1e-12)
@@ -267,3 +278,16 @@ def test_a_copied_shell_goes_on():
     for optimizer in (first, second):
         optimizer.step()
     assert v is not w and torch.equal(v, w)
+
+
+def test_another_precision_stays_plain():
+    """float32 states beside bfloat16 weights belong to the shell, which knows how to round: same bits."""
+    ends = []
+    for execution in ("recorded", "plain"):
+        w = nn.Parameter(normal((6, 8), generator(1)).bfloat16())
+        optimizer = Stepwise([w], Adam(0.05), state_dtype=torch.float32, execution=execution)
+        for _ in range(3):
+            w.grad = w.detach() ** 2
+            optimizer.step()
+        ends.append((w, optimizer.state[w]["m"]))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True)) and ends[0][1].dtype == torch.float32

@@ -8,58 +8,27 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
-from sandbox.optimizers.came import CAME
-from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.galore import GaLore
-from sandbox.optimizers.golore import GoLore
-from sandbox.optimizers.gradient_descent import GradientDescent
-from sandbox.optimizers.gwt import GWT
-from sandbox.optimizers.i3s import I3S
-from sandbox.optimizers.parameter_scale import ParameterScale
-from sandbox.optimizers.rso import RSO
-from sandbox.optimizers.sgc import SGC
-from sandbox.optimizers.sgc_adam import SGCAdam
-from sandbox.optimizers.sign_descent import SignDescent
-from sandbox.optimizers.subzero import SubZero
-from sandbox.optimizers.weight_decay import WeightDecay
 from tests.shells import sharded_worker
 from tests.test_conformance import RULES
 
 LR = 0.05
-ALSO = {
-    "nesterov": GradientDescent(LR, momentum=0.9, nesterov="on"),
+ALSO = {  # where the sharded side matters
     "adam-mini, input columns": AdamMini(LR, n_blocks=2, dim=1),
-    "adafactor": Adafactor(LR, weight_decay=0.1),
-    "adafactor, averaged, no lr": Adafactor(beta1=0.9),
-    "came": CAME(LR, weight_decay=0.1),
-    "sign descent": SignDescent(LR),
-    "galore, both sides": GaLore(Adam(LR), rank=2, update_gap=7, side="both"),
+    "galore of adam, both sides": GaLore(Adam(LR), rank=2, update_gap=7, side="both"),
     "galore, sharded side": GaLore(AdaLomo(LR, parameter_scale="off"), rank=2, update_gap=7, side=0),
     "galore, whole side": GaLore(Adam(LR), rank=2, update_gap=7, side=1, on_refresh="rotate"),
-    "golore": GoLore(Adam(LR), rank=2, update_gap=7),
-    "golore, random later": GoLore(Adam(LR), rank=2, update_gap=4, random_from=4),
-    "i3s": I3S(Adam(LR), rank=2, update_gap=7),
-    "gwt": GWT(Adam(LR), level=2),
-    "gwt of adam-mini": GWT(AdamMini(LR, n_blocks=2), level=1),
-    "sgc": SGC(Adam(LR), sparsity=6, measurements=12, update_gap=7),
-    "sgc, chunks": SGC(Adam(LR), sparsity=6, measurements=12, chunks=2, update_gap=7),
-    "sgc-adam": SGCAdam(LR, sparsity=6, measurements=12),
-    "cesgc": CESGC(SGCAdam(LR, sparsity=3, measurements=6), rank=2, update_gap=7),
-    "subzero": SubZero(GradientDescent(LR, momentum=0.9), rank=2, update_gap=7, gradient="backprop"),
-    "parameter scale around rso": ParameterScale(RSO(AdaLomo(LR, parameter_scale="off"), rank=2, update_gap=7)),
-    "decay around came": WeightDecay(CAME(LR), weight_decay=0.1),
 }
 EVERY = {**RULES, **ALSO}
 TOLERANCE = {  # 1e-12 elsewhere: ten steps of size 0.05 whose sums differ in their order
     # divides by the root of (u - m)^2 + 1e-16, which turns a difference of 1e-16 into one of up to 1e-8 near u = m
     "came": 1e-9,
-    "decay around came": 1e-9,
+    "galore of came": 1e-9,
     # its core is diagonal at a refresh: Adam divides what is only rounding beside the diagonal, 1e-16, by eps = 1e-8
-    "galore, both sides": 1e-8,
+    "galore of adam, both sides": 1e-8,
 }
 ROUNDS = {  # collectives of a step: the look at the gradients, then one for each sum that needs the sum before it
     "gradient descent": 1,
@@ -68,7 +37,7 @@ ROUNDS = {  # collectives of a step: the look at the gradients, then one for eac
     "adalomo": 3,
     "came": 4,
     "galore, whole side": 1,
-    "galore, sharded side": 3,
+    "galore, sharded side": 2,
     "decay around rso": 1,
 }
 pytestmark = pytest.mark.slow

@@ -1,6 +1,8 @@
 """The subspace shell: the numbers of the RSO frame in the stepwise shell, layers that keep x P only, and what is refused."""
 
+import copy
 import io
+import pickle
 
 import pytest
 import torch
@@ -201,7 +203,7 @@ def test_the_state_is_that_of_the_inner_rule_on_the_coefficients():
     shapes = {name: {k: tuple(x.shape) for k, x in optimizer.state[w].items() if isinstance(x, torch.Tensor)}
               for name, w in layers.named_parameters()}  # fmt: skip
     assert shapes == {"0.B": {"m": (6, 2), "v": (6, 2)}, "0.bias": {"m": (6,), "v": (6,)}, "2.B": {"m": (3, 2), "v": (3, 2)}}
-    assert layers[0].B.grad.shape == (6, 2) and layers[0].weight.grad is None
+    assert layers[0].B.grad.shape == (6, 2) and layers[0].W.grad is None
     other = Subspace(small(), SMALL | {"0.weight": RSO(GradientDescent(0.1), rank=2, update_gap=3)})
     other.param_groups[0]["lr"] = 0.07
     with pytest.raises(ValueError, match=r"must have the fields \['step'\] of Coefficients"):
@@ -220,7 +222,7 @@ def test_float32_states_beside_bfloat16_coefficients():
         move(layers, optimizer, range(last))
         optimizer.load_state_dict(optimizer.state_dict())
         assert all(optimizer.state[layers[0].B][key].dtype == torch.float32 for key in "mv")
-        assert layers[0].B.dtype == layers[0].P.dtype == layers[0].weight.dtype == torch.bfloat16
+        assert layers[0].B.dtype == layers[0].P.dtype == layers[0].W.dtype == torch.bfloat16
 
 
 def test_a_gradient_that_is_not_finite_moves_nothing():
@@ -241,11 +243,11 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
 def test_a_layer_without_a_gradient_keeps_its_round():
     layers = small()
     optimizer = Subspace(layers, SMALL)
-    P, W = layers[0].P.clone(), layers[0].weight.clone()
+    P, W = layers[0].P.clone(), layers[0].W.clone()
     for _ in range(4):
         layers[2].B.grad = torch.ones(3, 2, dtype=torch.float64)
         optimizer.step()
-    assert torch.equal(layers[0].P, P) and torch.equal(layers[0].weight, W) and not optimizer.state[layers[0].B]
+    assert torch.equal(layers[0].P, P) and torch.equal(layers[0].W, W) and not optimizer.state[layers[0].B]
     assert optimizer.state[layers[2].B]["step"] == 4 and not layers[2].B.any()
 
 
@@ -259,6 +261,68 @@ def test_a_closure_is_run_with_gradients():
         return loss
 
     assert optimizer.step(closure).item() > layers(torch.ones(2, 4, dtype=torch.float64)).square().sum().item()
+
+
+@pytest.mark.parametrize(("policy", "moved", "skipped"), [("skip", False, 1), ("zero", True, 0)])
+def test_policies_are_those_of_the_stepwise_shell(policy, moved, skipped):
+    layers = small()
+    optimizer = Subspace(layers, SMALL, nonfinite=policy)
+    before = {key: w.clone() for key, w in layers.state_dict().items()}
+    for p in layers.parameters():
+        p.grad = torch.ones_like(p)
+    layers[2].B.grad[0, 1] = float("nan")
+    optimizer.step()
+    assert all(w.isfinite().all() for w in layers.state_dict().values()) and optimizer.skipped == skipped
+    assert all(torch.equal(before[key], w) != moved for key, w in layers.state_dict().items() if key[-1] in "Bbias")
+    assert layers[2].B[0, 1] == 0  # a zero gradient at the first step of Adam
+    with pytest.raises(ValueError, match="nonfinite must be one of"):
+        Subspace(small(), SMALL, nonfinite="ignore")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
+def test_a_copy_of_model_and_optimizer_continues_with_the_same_bits_and_apart(copied):
+    layers = small()
+    optimizer = Subspace(layers, SMALL, seed=1)
+    move(layers, optimizer, range(4))
+    optimizer.zero_grad()
+    others, again = copied((layers, optimizer))
+    move(layers, optimizer, range(4, 9))
+    assert not any(torch.equal(w, others.state_dict()[key]) for key, w in layers.state_dict().items() if key.endswith("B"))
+    move(others, again, range(4, 9))
+    assert all(torch.equal(w, others.state_dict()[key]) for key, w in layers.state_dict().items())
+
+
+def test_a_group_may_come_later_with_an_ordinary_rule():
+    layers, late = small(), nn.Parameter(torch.ones(3, dtype=torch.float64))
+    optimizer = Subspace(layers, SMALL)
+    optimizer.add_param_group({"params": [("late", late)], "rule": GradientDescent(0.5)})
+    late.grad = torch.ones_like(late)
+    optimizer.step()
+    assert late.tolist() == [0.5] * 3 and optimizer.param_groups[-1]["param_names"] == ["late"]
+    with pytest.raises(ValueError, match="compressed where the shell is made, so a later group cannot have RSO"):
+        optimizer.add_param_group({"params": [("more", nn.Parameter(torch.ones(4, 4)))], "rule": RSO2})
+
+
+def test_modules_that_read_a_weight_themselves_see_the_whole_of_it():
+    """nn.MultiheadAttention never calls its output layer, and an encoder layer in eval mode none of its two."""
+    torch_layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, dtype=torch.float64)
+    model, x = nn.ModuleDict({"layer": torch_layer}), normal((2, 5, 8), generator(3))
+    compressed = ("layer.self_attn.out_proj.weight", "layer.linear1.weight", "layer.linear2.weight")
+    rules = {name: RSO2 if name in compressed else ADAM for name, _ in model.named_parameters()}
+    optimizer = Subspace(model, rules)
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch_layer(x).square().sum().backward()
+        optimizer.step()
+    assert all(layer.B.detach().any() for layer in subspace_layers(model).values())
+    trained = torch_layer(x).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(torch_layer.eval()(x), trained, rtol=0, atol=1e-12)  # another order of sums
+
+
+class Scaled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
 
 
 class Tied(nn.Module):
@@ -276,6 +340,7 @@ class Twice(nn.Module):
 
 RSO2 = RSO(Adam(0.1), rank=2, update_gap=3)
 REFUSED = [
+    (lambda: nn.Sequential(Scaled(4, 6)), {"0.weight": RSO2, "0.bias": ADAM}, (), "0.weight must be the weight of .* belongs to a Scaled"),
     (Tied, {"embedding.weight": RSO2}, (), "embedding.weight must be the weight of an nn.Linear .* belongs to a Embedding"),
     (Twice, {"first.weight": RSO2, "first.bias": Adam(0.1)}, (), "first.weight is tied to second.weight"),
     (small, SMALL | {"0.bias": RSO2}, (), "0.bias must be the weight of an nn.Linear inside the model"),

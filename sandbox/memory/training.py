@@ -1,0 +1,105 @@
+"""One training step on the meter, by category, with a real model, a real shell and real batches.
+
+    weights       storages of parameters and buffers
+    activations   storages that autograd keeps after forward, the batch among them, parameters excepted
+    gradients     most bytes of all `.grad` together during backward
+    state         storages of the optimizer's state after the second step
+    temporaries   most that the update had beside weights, gradients and that state; in place, the estimated gradient among them
+    peak          weights, batch, and the most that two steps in a row had alive beside them, by the record of the allocator
+
+Two steps, because a frame refreshes at the first and a state is whole at the second. Compare with sandbox/memory/forecasts.py.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sandbox.memory.allocator import allocations
+from sandbox.memory.meters import optimizer_bytes, peak_gradient_bytes, saved_bytes, tensor_bytes
+from sandbox.shells.fused import Fused
+from sandbox.shells.in_place import InPlace
+
+Fresh = Callable[[], tuple[nn.Module, torch.optim.Optimizer]]  # a model and an optimizer that has not stepped
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bytes by category."""
+
+    weights: int
+    activations: int
+    gradients: int
+    state: int
+    temporaries: int
+    peak: int
+
+
+def next_token_loss(model: nn.Module, batch_BT: Tensor) -> Callable[[], Tensor]:
+    """The mean loss of every next token in (B, T + 1) tokens, as a function that runs the model anew."""
+
+    def loss() -> Tensor:
+        logits_BTV = model(batch_BT[:, :-1])
+        return F.cross_entropy(logits_BTV.flatten(0, 1), batch_BT[:, 1:].flatten())
+
+    return loss
+
+
+def measured(fresh: Fresh, batch_BT: Tensor) -> Measured:
+    """Two steps of what `fresh` makes; it is called once for each category. batch_BT: (B, T + 1) tokens."""
+    model, optimizer = fresh()
+    weights = tensor_bytes(owned(model))
+    if isinstance(optimizer, InPlace):
+        return _in_place(fresh, batch_BT, weights)
+    activations = saved_bytes(next_token_loss(model, batch_BT), owned(model))
+    gradients = peak_gradient_bytes(model.parameters(), next_token_loss(model, batch_BT)().backward)
+    state, temporaries = _in_backward(*fresh()) if isinstance(optimizer, Fused) else _in_step(*fresh(), batch_BT)
+    model, optimizer = fresh()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        next_token_loss(model, batch_BT)().backward()
+        optimizer.step()
+
+    peak = allocations(lambda: (step(), step())).peak
+    return Measured(weights, activations, gradients, state, temporaries, weights + tensor_bytes([batch_BT]) + peak)
+
+
+def owned(model: nn.Module) -> Iterator[Tensor]:
+    return chain(model.parameters(), model.buffers())
+
+
+def _in_step(model: nn.Module, optimizer: torch.optim.Optimizer, batch_BT: Tensor) -> tuple[int, int]:
+    """State, and what a step has beside it."""
+    next_token_loss(model, batch_BT)().backward()
+    seen = allocations(lambda: (optimizer.step(), optimizer.step()))
+    state = optimizer_bytes(optimizer)
+    return state, seen.peak - state
+
+
+def _in_backward(model: nn.Module, optimizer: Fused) -> tuple[int, int]:
+    """The same for a shell that steps inside backward: a loss without activations, sum of w . 1, whose gradients come one by one."""
+    ones = [(p, torch.ones_like(p)) for p in model.parameters() if p.requires_grad]
+
+    def step() -> None:
+        sum((p * one).sum() for p, one in ones).backward()
+        optimizer.step()
+
+    peaks = allocations(lambda: (step(), step())).peak
+    state = optimizer_bytes(optimizer)
+    return state, peaks - state - max(tensor_bytes([p]) for p, _ in ones)
+
+
+def _in_place(fresh: Fresh, batch_BT: Tensor, weights: int) -> Measured:
+    """Nothing is kept and there is no `.grad`: the estimate of one tensor and its step are temporaries of `apply`."""
+    model, optimizer = fresh()
+    zeros = [0.0] * len(optimizer.measure(next_token_loss(model, batch_BT)).coefficients)
+    applied = allocations(lambda: (optimizer.apply(zeros), optimizer.apply(zeros)))
+    state = optimizer_bytes(optimizer)
+    model, optimizer = fresh()
+    loss = next_token_loss(model, batch_BT)
+    peak = allocations(lambda: (optimizer.step(loss), optimizer.step(loss))).peak
+    return Measured(weights, 0, 0, state, applied.peak - state, weights + tensor_bytes([batch_BT]) + peak)
