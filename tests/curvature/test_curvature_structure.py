@@ -10,10 +10,10 @@ from sandbox.curvature.hessian import Hessian, dense_hessian
 from sandbox.curvature.layout import Layout
 from sandbox.curvature.structure import heat_map, report, share_of_tensors, within
 from sandbox.draws import generator, normal
+from sandbox.models.cuts import adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import initial, roles_of, shapes_of, skeleton
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.cuts import adam_mini
 from sandbox.models.partitions import Partition, from_blocks, random_like
 from sandbox.problems.base import Facts, Params
 
