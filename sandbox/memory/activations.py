@@ -31,11 +31,13 @@ from sandbox.models.llama import LlamaConfig
 
 Config = GPTConfig | LlamaConfig
 INDEX = 8  # bytes of a token's number
+ROW = 4  # bytes of a row's number in a pruned table
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward pass: sizes in bytes. rank: of RSO layers in every block, None for full weights.
+    """One forward pass: sizes in bytes. rank: of RSO layers in every block, None for full weights.  used: rows of a pruned
+    embedding, None for the whole table.
 
     Raises ValueError for a model of another family, for a batch that is empty, and for texts of one token
     (copies become views then) or longer than the context.
@@ -46,6 +48,7 @@ class Pass:
     tokens: int
     element: int = 4
     rank: int | None = None
+    used: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.config, GPTConfig | LlamaConfig):
@@ -106,9 +109,19 @@ class Pass:
 
     @property
     def inputs(self) -> int:
-        """Tokens, and what tells positions apart."""
-        head = self.config.width // self.config.heads
-        return self.batch + (INDEX if self.is_gpt else self.element * head) * self.tokens
+        """Tokens, the rows of a pruned table that they look up, and what tells positions apart."""
+        rows = 0 if self.used is None else ROW * self.sequences * self.tokens
+        return self.batch + rows + (INDEX * self.tokens if self.is_gpt else self.turns)
+
+    @property
+    def turns(self) -> int:
+        """Cosines and sines of a Llama."""
+        return 0 if self.is_gpt else self.element * self.config.width // self.config.heads * self.tokens
+
+    @property
+    def unkept(self) -> int:
+        """The batch, where nothing keeps it: a pruned table looks up its own numbers, and targets of several sequences are a copy."""
+        return self.batch if self.used is not None and self.sequences > 1 else 0
 
     @property
     def targets(self) -> int:
@@ -145,7 +158,7 @@ class Pass:
     @property
     def saved(self) -> int:
         """All that the forward pass keeps."""
-        return self.inputs + self.config.layers * self.block + self.norm + self.stream + self.loss
+        return self.inputs - self.unkept + self.config.layers * self.block + self.norm + self.stream + self.loss
 
     @property
     def _unexpanded(self) -> int:

@@ -95,9 +95,15 @@ def forecast(
     x, shapes = Pass(config, sequences, tokens, element), shapes_of(config)
     if shell == "subspace":
         return _in_layers(config, compressed(config, rules), x)
+    return planned(x, shapes, rules, shell)
+
+
+def planned(x: Pass, shapes: Shapes, rules: Rule | Mapping[str, Rule], shell: Shell) -> Forecast:
+    """The same for a pass and shapes that need not be those of its configuration, as after pruning; any shell but "subspace"."""
+    element = x.element
     assigned = assign(shapes, rules)
     steps = {name: temporaries_of(rule, shapes[name], element) for name, rule in assigned.items()}
-    g = gradients(shapes, element, tied=config.tied)
+    g = gradients(shapes, element, tied=x.config.tied)
     largest = element * max(math.prod(shape) for shape in shapes.values())
     if shell == "stepwise":
         kept, grads, moments = x.saved, g.total, stepwise_moments(x, g, max(steps.values()))

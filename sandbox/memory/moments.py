@@ -46,6 +46,7 @@ class Gradients:
     """Bytes by part of a model whose blocks are alike. tied: the output makes use of the embedding."""
 
     table: int
+    head: int
     down: int
     ffn: int
     out: int
@@ -64,6 +65,7 @@ def gradients(shapes: Shapes, element: int, *, tied: bool) -> Gradients:
 
     return Gradients(
         table=sizes["embedding.weight"],
+        head=sizes.get("head.weight", sizes["embedding.weight"]),
         down=sizes["blocks.0.ffn.down.weight"],
         ffn=part("blocks.0.ffn"),
         out=part("blocks.0.attention.out"),
@@ -76,11 +78,11 @@ def gradients(shapes: Shapes, element: int, *, tied: bool) -> Gradients:
 
 def stepwise_moments(x: Pass, g: Gradients, step: int) -> Moments:
     """step: T of the tensor that needs most."""
-    moments = {"forward": forward(x), "loss": x.saved - x.targets + 2 * x.logits}
+    moments = {"forward": forward(x), "loss": x.saved + x.unkept - x.targets + 2 * x.logits}
     last = x.config.layers - 1
-    moments["head"] = opened(x, last) + x.norm + x.stream + x.logits + g.table
+    moments["head"] = opened(x, last) + x.norm + x.stream + x.logits + g.head
     for place, block in (("last", last), ("first", 0)):
-        open_ = opened(x, block) + g.table + g.last_norm + (last - block) * g.block
+        open_ = opened(x, block) + g.head + g.last_norm + (last - block) * g.block
         if not x.is_gpt and block == last:
             moments["last norm"] = open_ + 5 * x.stream
         moments[f"feed-forward, {place}"] = open_ + feed_forward(x) + g.down
@@ -96,11 +98,11 @@ def fused_moments(x: Pass, g: Gradients, steps: Mapping[str, int]) -> Moments:
     down = max(g.down + steps["blocks.0.ffn.down.weight"], x.hidden + g.down, x.hidden if x.is_gpt else 2 * x.hidden)
     out = g.out + max(steps["blocks.0.attention.out.weight"], attention(x))
     end = max(x.stream + 3 * g.table, g.table + steps["embedding.weight"]) if g.tied else g.table + max(x.stream, steps["embedding.weight"])
-    head = g.table if g.tied else g.table + steps["head.weight"]
+    head = g.head if g.tied else g.head + steps["head.weight"]
     moments = {
         "forward": forward(x),
-        "loss": x.saved - x.targets + 2 * x.logits,
-        "head": opened(x, last) + x.norm + max(x.stream + x.logits + g.table, head),
+        "loss": x.saved + x.unkept - x.targets + 2 * x.logits,
+        "head": opened(x, last) + x.norm + max(x.stream + x.logits + g.head, head),
         "feed-forward, last": open_ + down,
         "attention, last": open_ - saved_by_ffn(x) + out,
         "embedding": x.inputs + end,
@@ -112,14 +114,14 @@ def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int]) -> M
     """Two-point oracles in place. steps: T of every tensor, by name."""
     u, seen = x.stream, {name: x.element * prod(shape) for name, shape in shapes.items()}
     chunk = {name: DRAWN_READING * min(CHUNK, prod(shape)) for name, shape in shapes.items()}
-    down, table = "blocks.0.ffn.down.weight", "embedding.weight"
-    turn, extra = (0, 0) if x.is_gpt else (x.inputs - x.batch, x.hidden)
+    down, head = "blocks.0.ffn.down.weight", "embedding.weight" if x.config.tied else "head.weight"
+    turn, extra = x.turns, 0 if x.is_gpt else x.hidden
     narrow = 5 * u if x.is_gpt else int((4 + 3 * x.shared_keys) * u)
     return {
         "attention": narrow + 3 * x.scores + x.mask + turn,
         "up": 3 * u + turn + extra + max(2 * x.hidden, seen[down] + max(x.hidden, chunk[down])),
         "down": 3 * u + turn + x.hidden + seen[down] + max(u, chunk[down]),
-        "head": u + seen[table] + max(x.logits, chunk[table]),
+        "head": u + seen[head] + max(x.logits, chunk[head]),
         "loss": 2 * x.logits + x.targets,
         "read": max(seen[name] + chunk[name] for name in seen),
         "write": max(seen[name] + max(steps[name], drawn_writing(shapes[name])) for name in seen),

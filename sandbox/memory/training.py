@@ -3,7 +3,7 @@
     weights       storages of parameters and buffers
     activations   storages that autograd keeps after forward, the batch among them, parameters excepted
     gradients     most bytes of all `.grad` together during backward
-    state         storages of the optimizer's state after the second step
+    state         storages of the optimizer's state after the second step; in place, subspaces of low-rank directions among them
     temporaries   most that the update had beside weights, gradients and that state; in place, the estimated gradient among them
     peak          weights, batch, and the most that two steps in a row had alive beside them, by the record of the allocator
 
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sandbox.memory.allocator import allocations
-from sandbox.memory.meters import optimizer_bytes, peak_gradient_bytes, saved_bytes, tensor_bytes
+from sandbox.memory.meters import optimizer_bytes, peak_gradient_bytes, saved_bytes, state_bytes, tensor_bytes
 from sandbox.shells.fused import Fused
 from sandbox.shells.in_place import InPlace
 
@@ -98,8 +98,8 @@ def _in_place(fresh: Fresh, batch_BT: Tensor, weights: int) -> Measured:
     model, optimizer = fresh()
     zeros = [0.0] * len(optimizer.measure(next_token_loss(model, batch_BT)).coefficients)
     applied = allocations(lambda: (optimizer.apply(zeros), optimizer.apply(zeros)))
-    state = optimizer_bytes(optimizer)
+    state, subspaces = optimizer_bytes(optimizer), state_bytes(vars(optimizer)["_factors"])  # the latter made by `measure`
     model, optimizer = fresh()
     loss = next_token_loss(model, batch_BT)
     peak = allocations(lambda: (optimizer.step(loss), optimizer.step(loss))).peak
-    return Measured(weights, 0, 0, state, applied.peak - state, weights + tensor_bytes([batch_BT]) + peak)
+    return Measured(weights, 0, 0, state + subspaces, applied.peak - state, weights + tensor_bytes([batch_BT]) + peak)

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from sandbox.optimizers.sharding import local
 from sandbox.shells.backward_end import at_end_of_backward
+from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.moving import Move
@@ -52,6 +53,8 @@ class Fused(torch.optim.Optimizer):
     Raises ValueError as `Stepwise` does.
     """
 
+    skipped = Skipped()
+
     def __init__(
         self,
         named_parameters: Parameters,
@@ -66,7 +69,7 @@ class Fused(torch.optim.Optimizer):
         require_policy(nonfinite)
         self._rules, self._seed, self._precision = rules, seed, Precision(state_dtype, rounding)
         self._slots = slots(named_parameters, rules, seed, precision=self._precision)
-        self.nonfinite, self.skipped, self.total_norm = nonfinite, 0, None
+        self.nonfinite, self.total_norm = nonfinite, None
         self._ways = Ways(execution)
         self._made = False
         super().__init__(made := groups(self._slots), shared(made))
@@ -118,14 +121,15 @@ class Fused(torch.optim.Optimizer):
 
     def _usable(self, w: Tensor, g: Tensor) -> Tensor | None:
         """The gradient to be used, or None where its tensor is left out."""
-        self._slots[w].require_usable(w, g)
-        n = bad_entries([g])[0] if self.nonfinite != "pass" else 0
+        slot = self._slots[w]
+        slot.require_usable(w, g)
+        n = bad_entries([g], [slot.kept])[0] if self.nonfinite != "pass" else 0
         if n and self.nonfinite == "raise":
             outcome = "no weight was moved" if self._norms is not None else f"{len(self._arrived) - 1} tensors have moved in this step"
             self._ended()  # nobody else says so: this backward breaks off here
-            raise FloatingPointError(complaint({self._slots[w].name: (n, g.numel(), self.state[w].get("step", 0))}, outcome))
+            raise FloatingPointError(complaint({slot.name: (n, g.numel(), self.state[w].get("step", 0))}, slot.kept, outcome))
         if n:
-            return None if self.nonfinite == "skip" else sanitised(g)
+            return None if self.nonfinite == "skip" else sanitised(g, slot.kept)
         return g
 
     @contextmanager
@@ -150,7 +154,7 @@ class Fused(torch.optim.Optimizer):
         if not norms and not self._left_out:
             raise RuntimeError("no gradient arrived while measuring; run the first backward inside the `with`")
         self.total_norm = total(norms)
-        finite = self.nonfinite == "pass" or not bad_entries([self.total_norm])[0]
+        finite = self.nonfinite == "pass" or bool(self.total_norm.isfinite())
         if not finite and self.nonfinite != "skip":
             raise FloatingPointError(f"the norm of {len(norms)} finite gradients overflows {self.total_norm.dtype}; no weight was moved")
         self._leave_out_all = self._left_out = self._left_out or not finite
@@ -202,10 +206,10 @@ class Fused(torch.optim.Optimizer):
         """As the stepwise shell's, whose state_dict it may be."""
         states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        self.state.update(states)
+        resumed(self, states, self._seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "skipped", "total_norm")
+        own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "total_norm")
         return super().__getstate__() | {name: self.__dict__[name] for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

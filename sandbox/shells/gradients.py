@@ -1,12 +1,17 @@
-"""What a shell does with a gradient that cannot be used: not finite, or sparse.
+"""What a shell does with a gradient that cannot be used: sparse, not finite, or with squares that are not.
 
     raise   FloatingPointError with the tensor, the count of bad entries and the step      (the default)
     skip    the step is left out and counted
     zero    the bad entries count as 0
     pass    no look at all: a diverging run goes on to its end
 
-The look costs one sum: a sum with a nan or an infinite entry is not finite. Finite entries may overflow in it, so a sum
-that is not finite is followed by an exact count. Sharded gradients give every rank the same answer.
+An entry is bad unless |g| < 2^64 in float32 and bfloat16 (256 in float16, 2^512 in float64): from there on its square is
+infinite, and a second moment that has taken it in stays so for ever, with steps of 0 or nan. The dtype is the one that the
+state is kept in.
+
+The look costs one norm: no entry is larger than it. The norm itself may be too large though no entry is, so one that is not
+below the limit is followed by an exact count. Sharded gradients give every rank the same answer: the norm of the whole is
+at most the sum of those of its parts.
 """
 
 import math
@@ -36,26 +41,41 @@ def require_dense(name: str, g: Tensor) -> None:
         )
 
 
-def bad_entries(gradients: Iterable[Tensor]) -> list[int]:
-    """How many entries of each gradient are not finite; the sums of all are waited for once."""
+def limit(dtype: torch.dtype) -> float:
+    """The least power of 2 whose square is not finite in `dtype`: 2^64 in float32 and bfloat16."""
+    return 2.0 ** (math.frexp(torch.finfo(dtype).max)[1] / 2)
+
+
+def bad_entries(gradients: Iterable[Tensor], dtypes: Iterable[torch.dtype]) -> list[int]:
+    """How many entries of each gradient are not finite or have no finite square in its dtype of `dtypes`; the norms of all
+    are waited for once.
+    """
     gradients = list(gradients)
-    return [0 if math.isfinite(total) else _count(g) for g, total in zip(gradients, sums(gradients), strict=True)]
+    norms = sums([torch.linalg.vector_norm(g) for g in gradients])
+    return [0 if norm < limit(kept) else _count(g, kept) for g, norm, kept in zip(gradients, norms, dtypes, strict=True)]
 
 
-def _count(g: Tensor) -> int:
-    return int(resolve((~g.isfinite()).sum()).item())
+def _count(g: Tensor, kept: torch.dtype) -> int:
+    return int(resolve((~_good(g, kept)).sum()).item())
 
 
-def sanitised(g: Tensor) -> Tensor:
-    """g with 0 where it is not finite."""
-    return torch.where(g.isfinite(), g, torch.zeros_like(g))
+def _good(g: Tensor, kept: torch.dtype) -> Tensor:
+    """False for nan and infinity too, in a g whose own dtype ends before the limit as well."""
+    return g.abs() < limit(kept)
 
 
-def complaint(bad: Mapping[str, tuple[int, int, int]], outcome: str) -> str:
-    """The sentence for gradients name -> (bad entries, all entries, step of that tensor), and what became of the weights."""
+def sanitised(g: Tensor, kept: torch.dtype) -> Tensor:
+    """g with 0 where it is bad."""
+    return torch.where(_good(g, kept), g, torch.zeros_like(g))
+
+
+def complaint(bad: Mapping[str, tuple[int, int, int]], kept: torch.dtype, outcome: str) -> str:
+    """The sentence for gradients name -> (bad entries, all entries, step of that tensor), and what became of the weights.
+    kept: the dtype of the state of the first.
+    """
     name, (n, total, step) = next(iter(bad.items()))
     others = f" (and {len(bad) - 1} more tensors)" if len(bad) > 1 else ""
     return (
-        f"{n} of {total} entries of the gradient of {name} are not finite at step {step}{others}; {outcome}; lower the learning "
-        "rate or look at the loss, or choose nonfinite='skip', 'zero' or 'pass'"
+        f"{n} of {total} entries of the gradient of {name} are not finite, or not once squared in {kept}, at step {step}{others}; "
+        f"{outcome}; lower the learning rate or look at the loss, or choose nonfinite='skip', 'zero' or 'pass'"
     )

@@ -4,11 +4,14 @@
     model.parameters()                            one rule for all; the tensors are called param_0, param_1, ...
     [{"params": ..., "lr": 1e-4, ...}, ...]       torch's groups: fields of the rule that differ, or a "rule" of its own
 
-A key of a group that no level of its rule has is an error, because it would have no effect.
+"initial_lr" is kept beside them, for a schedule that is made with last_epoch != -1. A key of a group that no level of its
+rule has is an error, because it would have no effect.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -19,13 +22,22 @@ from sandbox.shells.assignment import assign
 Parameters = Iterable[tuple[str, Tensor]] | Iterable[Tensor] | Iterable[dict[str, Any]]
 Rules = Rule | Mapping[str, Rule]
 PLACE = {"params", "param_names", "rule"}  # keys of a group that say which tensors, not how
+KEPT = {"seed", "skipped", "initial_lr"}  # those of a shell's own group, and of a schedule, that are no setting of a rule
+
+
+class Group(NamedTuple):
+    """A group of the caller. seed: what it says of it."""
+
+    number: int
+    seed: int | None = None
+    initial_lr: float | Tensor | None = None
 
 
 class Member(NamedTuple):
     name: str
     w: Tensor
     rule: Rule
-    group: int
+    group: Group
 
 
 def members(parameters: Parameters, rules: Rules, *, taken: int = 0) -> list[Member]:
@@ -39,7 +51,7 @@ def members(parameters: Parameters, rules: Rules, *, taken: int = 0) -> list[Mem
     if not any(isinstance(x, Mapping) for x in given):
         named = _named(given, taken)
         assigned = assign([name for name, _ in named], rules)
-        return _unique([Member(name, w, assigned[name], taken) for name, w in named])
+        return _unique([Member(name, w, assigned[name], Group(taken)) for name, w in named])
     found: list[Member] = []
     for i, group in enumerate(given):
         found += _of_group(group, rules, place=taken + i, taken=taken + len(found))
@@ -60,8 +72,21 @@ def _of_group(group: Mapping[str, Any], rules: Rules, *, place: int, taken: int)
     elif isinstance(rules, Mapping):
         rules = {name: rules[name] for name, _ in named if name in rules}
     assigned = assign([name for name, _ in named], rules)
-    changed = {key: value for key, value in group.items() if key not in PLACE}
-    return [Member(name, w, overridden(assigned[name], changed), place) for name, w in named]
+    changed = {key: value for key, value in group.items() if key not in PLACE | KEPT}
+    for key in {"lr", "initial_lr"} & set(group):
+        require_number(key, group[key], named[0][0])
+    of = Group(place, group.get("seed"), group.get("initial_lr"))
+    return [Member(name, w, overridden(assigned[name], changed), of) for name, w in named]
+
+
+def require_number(key: str, value: Any, name: str) -> None:
+    """Raises ValueError for a rate that is no number, such as text, or is infinite. A tensor on an accelerator is not waited for."""
+    if not isinstance(value, Real | Tensor):
+        raise ValueError(f"{key} must be a number or a 0-dim tensor, got {value!r} in the group of {name}; convert it with float()")
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ValueError(f"{key} must be one number, got a tensor of shape {tuple(value.shape)} in the group of {name}; use groups")
+    if not (isinstance(value, Tensor) and value.device.type != "cpu") and math.isinf(float(value)):
+        raise ValueError(f"{key} must be finite, got {float(value)} in the group of {name}; look at the schedule")
 
 
 def _named(given: list[Any], taken: int) -> list[tuple[str, Tensor]]:

@@ -27,6 +27,7 @@ from sandbox.optimizers.sharding import placements
 from sandbox.perturbations.directions import ORACLE_STREAM, Directions, Draws, Probe, at_step, key_of, require_real
 from sandbox.perturbations.in_chunks import InChunks, Multipliers, norm_of
 from sandbox.perturbations.reading import AddedAtRead
+from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.gradients import Nonfinite, require_policy
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.rounding import Precision
@@ -60,6 +61,8 @@ class InPlace(torch.optim.Optimizer):
     real or not whole (a DTensor), and for an oracle that needs derivatives.
     """
 
+    skipped = Skipped()
+
     def __init__(
         self,
         named_parameters: Parameters,
@@ -75,7 +78,7 @@ class InPlace(torch.optim.Optimizer):
         self._rules, self._oracle, self._seed, self._precision = rules, oracle, seed, precision
         self._slots = slots(named_parameters, rules, seed, precision=precision)
         self._params = _whole(self._slots)
-        self.nonfinite, self.skipped = nonfinite, 0
+        self.nonfinite = nonfinite
         self._forget()
         self._made = False
         made = [{**group, "step": 0, "memory": None} for group in groups(self._slots)]
@@ -134,11 +137,11 @@ class InPlace(torch.optim.Optimizer):
         """Continues where `state_dict` stopped. Raises ValueError where a saved state does not fit; nothing is changed then."""
         states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        self.state.update(states)
+        resumed(self, states, self._seed)
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_rules", "_oracle", "_seed", "_precision", "_slots", "_params", "_made", "nonfinite", "skipped")
+        own = ("_rules", "_oracle", "_seed", "_precision", "_slots", "_params", "_made", "nonfinite")
         return super().__getstate__() | {name: self.__dict__[name] for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -14,19 +14,23 @@ from torch import Tensor
 from sandbox.draws import generator
 from sandbox.optimizers.base import Empty, Rule, State, advance, due, with_fields
 from sandbox.optimizers.settings import learning_rate
-from sandbox.shells.flat_state import read, structure, write
+from sandbox.shells.continued import require_seed
+from sandbox.shells.flat_state import leaves, read, structure, write
 from sandbox.shells.frozen_average import require_finite, require_moving
 from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_dense
-from sandbox.shells.grouping import Parameters, Rules, live, members
+from sandbox.shells.grouping import Group, Parameters, Rules, live, members, require_number
 from sandbox.shells.rounding import Precision
 
 AS_GIVEN = Precision()
+ALL = Group(0)
 
 
 class Slot:
     """Raises ValueError where the rule cannot take this tensor, or where an average would stand still in its dtype."""
 
-    def __init__(self, name: str, w: Tensor, *, index: int, rule: Rule, seed: int, precision: Precision = AS_GIVEN, group: int = 0) -> None:
+    def __init__(
+        self, name: str, w: Tensor, *, index: int, rule: Rule, seed: int, precision: Precision = AS_GIVEN, group: Group = ALL
+    ) -> None:
         _require_real(name, w)
         precision.require_fits(name, w)
         if w.numel():
@@ -34,7 +38,7 @@ class Slot:
             require_finite(rule, name, w, held)
         self.name, self.index, self.rule, self.seed = name, index, rule, seed
         self.precision, self.group, self.live, self.dtype = precision, group, live(rule), w.dtype
-        self.structure = structure(self.fresh(w, rule))
+        self.structure, self.kept = structure(state := self.fresh(w, rule)), _widest(precision.seen(w.new_empty(0)), *leaves(state))
 
     def fresh(self, w: Tensor, rule: Rule) -> State:
         return rule.init(self.precision.seen(w.detach())) if w.numel() else Empty()
@@ -92,15 +96,24 @@ def _require_real(name: str, w: Tensor) -> None:
         )
 
 
+def _widest(*values: Any) -> torch.dtype:
+    """The dtype that reaches furthest among those of the tensors: a rule may keep float32 beside a float16 weight."""
+    dtypes = [x.dtype for x in values if isinstance(x, Tensor) and x.is_floating_point()]
+    return max(dtypes, key=lambda dtype: torch.finfo(dtype).max)
+
+
 def _like(value: Any, fresh: Any) -> Any:
     return value.detach().clone().to(fresh) if isinstance(fresh, Tensor) else type(fresh)(value)
 
 
 def slots(parameters: Parameters, rules: Rules, seed: int, *, precision: Precision = AS_GIVEN, taken: int = 0) -> dict[Tensor, Slot]:
     """One slot per parameter, in the order given; that position, counted from `taken`, is part of the key of every draw."""
+    found = members(parameters, rules, taken=taken)
+    for m in found:
+        require_seed(m.group.seed, seed)
+        require_rate(learning_rate(m.rule), m.name)
     return {
-        m.w: Slot(m.name, m.w, index=taken + i, rule=m.rule, seed=seed, precision=precision, group=m.group)
-        for i, m in enumerate(members(parameters, rules, taken=taken))
+        m.w: Slot(m.name, m.w, index=taken + i, rule=m.rule, seed=seed, precision=precision, group=m.group) for i, m in enumerate(found)
     }
 
 
@@ -108,10 +121,16 @@ def groups(of: Mapping[Tensor, Slot]) -> list[dict[str, Any]]:
     """One torch parameter group per distinct rule and group of the caller: the names of its tensors, and every setting
     that may be changed between two steps.
     """
-    found: dict[tuple[int, Rule], list[tuple[str, Tensor]]] = {}
+    found: dict[tuple[Group, Rule], list[tuple[str, Tensor]]] = {}
     for w, slot in of.items():
         found.setdefault((slot.group, slot.rule), []).append((slot.name, w))
-    return [{"params": names, **_settings(rule)} for (_, rule), names in found.items()]
+    seed = int(next(iter(of.values())).seed)
+    return [{"params": names, **_settings(rule), **_kept(group, seed)} for (group, rule), names in found.items()]
+
+
+def _kept(group: Group, seed: int) -> dict[str, Any]:
+    kept = {"seed": seed, "skipped": 0}
+    return kept if group.initial_lr is None else kept | {"initial_lr": group.initial_lr}
 
 
 def more(of: dict[Tensor, Slot], group: dict[str, Any], rules: Rules, *, seed: int, precision: Precision) -> list[dict[str, Any]]:
@@ -139,13 +158,13 @@ def _settings(rule: Rule) -> dict[str, Any]:
 
 def shared(made: list[dict[str, Any]]) -> dict[str, Any]:
     """The settings that all groups have: torch's `defaults`, which cyclic schedules look through for betas and momentum."""
-    return {key: value for key, value in made[0].items() if key != "params" and all(key in group for group in made)}
+    return {key: value for key, value in made[0].items() if key not in ("params", "initial_lr") and all(key in group for group in made)}
 
 
 def scheduled(group: Mapping[str, Any], of: Mapping[Tensor, Slot]) -> Rule:
     """The rule of a group with the settings that the group has now.
 
-    Raises ValueError where the learning rate has become negative or nan.
+    Raises ValueError where the learning rate has become negative, nan, infinite or no number.
     """
     slot = of[group["params"][0]]
     require_rate(group["lr"], slot.name)
@@ -154,9 +173,8 @@ def scheduled(group: Mapping[str, Any], of: Mapping[Tensor, Slot]) -> Rule:
 
 
 def require_rate(lr: float | Tensor, name: str) -> None:
-    """Raises ValueError where a rate is negative, nan or several numbers. A tensor on an accelerator is not waited for."""
-    if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError(f"lr must be one number, got a tensor of shape {tuple(lr.shape)} in the group of {name}; use groups")
+    """Raises ValueError as `require_number`, and where a rate is negative or nan. A tensor on an accelerator is not waited for."""
+    require_number("lr", lr, name)
     if isinstance(lr, Tensor) and lr.device.type != "cpu":
         return
     if not float(lr) >= 0:
@@ -164,18 +182,18 @@ def require_rate(lr: float | Tensor, name: str) -> None:
 
 
 def bad_gradients(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], nonfinite: Nonfinite) -> set[Tensor]:
-    """The tensors whose gradient is not finite, all looked at before the first moves; none under "raise" and "pass".
+    """The tensors whose gradient has bad entries (see `gradients`), all looked at before the first moves; none under "raise" and "pass".
 
     Raises FloatingPointError for such a gradient under "raise", ValueError as `Slot.require_usable` does.
     """
     having = [w for w in of if w.grad is not None]
     for w in having:
         of[w].require_usable(w, w.grad)
-    counts = bad_entries(w.grad for w in having) if nonfinite != "pass" else ()
+    counts = bad_entries((w.grad for w in having), (of[w].kept for w in having)) if nonfinite != "pass" else ()
     bad = {w: n for w, n in zip(having, counts, strict=False) if n}
     if bad and nonfinite == "raise":
         table = {of[w].name: (n, w.numel(), optimizer.state[w].get("step", 0)) for w, n in bad.items()}
-        raise FloatingPointError(complaint(table, "no weight was moved"))
+        raise FloatingPointError(complaint(table, of[next(iter(bad))].kept, "no weight was moved"))
     return set(bad)
 
 
@@ -184,11 +202,13 @@ def restored(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved:
 
     Nothing is changed, so that a state that does not fit leaves the optimizer as it was.
 
-    Raises ValueError where an entry does not fit its tensor, or where the names come in another order.
+    Raises ValueError where an entry does not fit its tensor, where the names come in another order, and for another seed.
     """
     entries = {}
+    seed = next(iter(of.values())).seed
     for group, saved_group in zip(optimizer.param_groups, saved["param_groups"], strict=False):
         _require_order(group, saved_group)
+        require_seed(saved_group.get("seed"), seed)
         for w, key in zip(group["params"], saved_group["params"], strict=False):
             if key in saved["state"]:
                 entries[w] = of[w].restored(w, saved["state"][key])

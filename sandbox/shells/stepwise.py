@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.moving import Move
@@ -38,6 +39,8 @@ class Stepwise(torch.optim.Optimizer):
     stand still in the dtype of its state.
     """
 
+    skipped = Skipped()
+
     def __init__(
         self,
         named_parameters: Parameters,
@@ -52,7 +55,7 @@ class Stepwise(torch.optim.Optimizer):
         require_policy(nonfinite)
         self._rules, self._seed, self._precision = rules, seed, Precision(state_dtype, rounding)
         self._slots = slots(named_parameters, rules, seed, precision=self._precision)
-        self.nonfinite, self.skipped = nonfinite, 0
+        self.nonfinite = nonfinite
         self._ways = Ways(execution)
         self._made = False
         super().__init__(made := groups(self._slots), shared(made))
@@ -90,20 +93,19 @@ class Stepwise(torch.optim.Optimizer):
             rule = scheduled(group, self._slots)
             for w in group["params"]:
                 if w.grad is not None:
-                    g = sanitised(w.grad) if w in bad else w.grad
+                    g = sanitised(w.grad, self._slots[w].kept) if w in bad else w.grad
                     moves.append(Move(self._slots[w], w, g, rule, self.state[w]))
         return moves
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues where `state_dict` stopped.
 
-        Raises ValueError where a saved state belongs to another rule, another shape or another order of the tensors; nothing
-        is changed then.
+        Raises ValueError where a saved state belongs to another rule, shape, order of the tensors or seed; nothing is changed then.
         """
         states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        self.state.update(states)
+        resumed(self, states, self._seed)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite", "skipped")
+        own = ("_rules", "_seed", "_precision", "_slots", "_made", "_ways", "nonfinite")
         return super().__getstate__() | {name: self.__dict__[name] for name in own}

