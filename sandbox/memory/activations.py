@@ -31,6 +31,7 @@ from sandbox.models.llama import LlamaConfig
 
 Config = GPTConfig | LlamaConfig
 INDEX = 8  # bytes of a token's number
+ANGLE = 8  # bytes of an angle
 ROW = 4  # bytes of a row's number in a pruned table
 
 
@@ -117,6 +118,11 @@ class Pass:
     def turns(self) -> int:
         """Cosines and sines of a Llama."""
         return 0 if self.is_gpt else self.element * self.config.width // self.config.heads * self.tokens
+
+    @property
+    def angles(self) -> int:
+        """What a Llama's cosines and sines are made of, in float64; alive during the forward pass."""
+        return 0 if self.is_gpt else ANGLE * self.config.width // self.config.heads // 2 * self.tokens
 
     @property
     def unkept(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
-from sandbox.memory.activations import Config, Pass
+from sandbox.memory.activations import Pass
 from sandbox.memory.forecasts import Forecast, Shell, forecast, planned
 from sandbox.memory.moments import CHUNK, drawn_writing
 from sandbox.memory.temporaries import DRAW

@@ -115,10 +115,9 @@ def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int]) -> M
     u, seen = x.stream, {name: x.element * prod(shape) for name, shape in shapes.items()}
     chunk = {name: DRAWN_READING * min(CHUNK, prod(shape)) for name, shape in shapes.items()}
     down, head = "blocks.0.ffn.down.weight", "embedding.weight" if x.config.tied else "head.weight"
-    turn, extra = x.turns, 0 if x.is_gpt else x.hidden
-    narrow = 5 * u if x.is_gpt else int((4 + 3 * x.shared_keys) * u)
+    turn, extra = x.turns + x.angles, 0 if x.is_gpt else x.hidden
     return {
-        "attention": narrow + 3 * x.scores + x.mask + turn,
+        "attention": narrow(x) + 3 * x.scores + x.mask + turn,
         "up": 3 * u + turn + extra + max(2 * x.hidden, seen[down] + max(x.hidden, chunk[down])),
         "down": 3 * u + turn + x.hidden + seen[down] + max(u, chunk[down]),
         "head": u + seen[head] + max(x.logits, chunk[head]),
@@ -126,6 +125,11 @@ def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int]) -> M
         "read": max(seen[name] + chunk[name] for name in seen),
         "write": max(seen[name] + max(steps[name], drawn_writing(shapes[name])) for name in seen),
     }
+
+
+def narrow(x: Pass) -> int:
+    """Streams at the softmax of a block without a graph, its input among them."""
+    return 5 * x.stream if x.is_gpt else int((4 + 3 * x.shared_keys) * x.stream)
 
 
 def drawn_writing(shape: tuple[int, ...]) -> int:
@@ -162,6 +166,10 @@ def attention(x: Pass) -> int:
 
 def forward(x: Pass) -> int:
     """At the softmax of the last block."""
+    return x.inputs + (x.config.layers - 1) * x.block + x.norm + forward_copies(x) + 3 * x.projected + 3 * x.scores + x.mask
+
+
+def forward_copies(x: Pass) -> int:
+    """Streams at that softmax: with a graph they live longer than without."""
     keys = x.shared_keys * x.stream
-    copies = int(4 * x.stream + 2 * keys) if x.is_gpt else int(4 * x.stream + 3 * keys) + (x.stream if x.expands_keys else 0)
-    return x.inputs + (x.config.layers - 1) * x.block + x.norm + copies + 3 * x.projected + 3 * x.scores + x.mask
+    return int(4 * x.stream + 2 * keys) if x.is_gpt else int(4 * x.stream + 3 * keys) + (x.stream if x.expands_keys else 0)

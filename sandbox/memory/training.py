@@ -12,12 +12,16 @@ Two steps, because a frame refreshes at the first and a state is whole at the se
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from sandbox.draws import generator
 from sandbox.memory.allocator import allocations
 from sandbox.memory.meters import optimizer_bytes, peak_gradient_bytes, saved_bytes, state_bytes, tensor_bytes
 from sandbox.shells.fused import Fused
@@ -66,6 +70,37 @@ def measured(fresh: Fresh, batch_BT: Tensor) -> Measured:
 
     peak = allocations(lambda: (step(), step())).peak
     return Measured(weights, activations, gradients, state, temporaries, weights + tensor_bytes([batch_BT]) + peak)
+
+
+def measured_by(oracle: Any, fresh: Fresh, batch_BT: Tensor) -> Measured:
+    """The same for gradients that an oracle makes of a loss, in the stepwise shell, as `run` does: two steps, each with its draw."""
+    model, optimizer = fresh()
+    params, problem = dict(model.named_parameters()), _OfTokens(model)
+    step = partial(_estimated_step, oracle, problem, params, batch_BT, optimizer)
+    peak = allocations(lambda: (step(1), step(2))).peak
+    model, optimizer = fresh()
+    state, temporaries = _in_step(model, optimizer, batch_BT)
+    kept = saved_bytes(lambda: oracle(problem, params, batch_BT, oracle.draw(generator(3), params)), params.values())
+    weights, gradients = tensor_bytes(owned(model)), tensor_bytes(p.grad for p in params.values())
+    return Measured(weights, kept, gradients, state, temporaries, weights + tensor_bytes([batch_BT]) + peak)
+
+
+def _estimated_step(
+    oracle: Any, problem: "_OfTokens", params: dict[str, Tensor], batch_BT: Tensor, optimizer: torch.optim.Optimizer, seed: int
+) -> None:
+    draw = oracle.draw(generator(seed), params)
+    _, grads = oracle(problem, params, batch_BT, draw)
+    for name, p in params.items():
+        p.grad = grads[name]
+    optimizer.step()
+
+
+@dataclass(frozen=True)
+class _OfTokens:
+    model: nn.Module
+
+    def loss(self, params: dict[str, Tensor], batch_BT: Tensor) -> Tensor:
+        return next_token_loss(lambda tokens: functional_call(self.model, params, (tokens,)), batch_BT)()
 
 
 def owned(model: nn.Module) -> Iterator[Tensor]:

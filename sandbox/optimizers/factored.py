@@ -67,7 +67,7 @@ def by_full(x: Tensor, q: Tensor, v: Tensor, a: float | Tensor) -> tuple[Tensor,
 def by_factors(x: Tensor, q: Tensor, rc: tuple[Tensor, Tensor], a: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(normalised x, r, c)."""
     r, c = towards(rc[0], mean(q, -1), a), towards(rc[1], mean(q, -2), a)
-    rows = (mean(r, -1).unsqueeze(-1) / r).sqrt()  # two vectors of inverse roots, never a matrix of roots
+    rows = mean(r, -1).sqrt().unsqueeze(-1) * r.rsqrt()  # vectors of inverse roots; their ratio first would overflow at a row of zeros
     return x * rows.unsqueeze(-1) * c.rsqrt().unsqueeze(-2), r, c
 
 

@@ -5,13 +5,14 @@
     zero    the bad entries count as 0
     pass    no look at all: a diverging run goes on to its end
 
-An entry is bad unless |g| < 2^64 in float32 and bfloat16 (256 in float16, 2^512 in float64): from there on its square is
-infinite, and a second moment that has taken it in stays so for ever, with steps of 0 or nan. The dtype is the one that the
-state is kept in.
+A gradient is bad where the sum of its squares is not finite in the dtype of the state: a second moment, or a mean of squares,
+that has taken it in stays infinite for ever, with steps of 0 or nan. In float32 and bfloat16 that is a norm of 2^64 = 1.8e19,
+in float64 one of 2^512. Its bad entries are those that n entries as large would do it with: nan, infinity, and |g| >= 2^64 /
+sqrt(n), sqrt(n) rounded up to a power of 2. In float16 the sum is usual and no fault: there an entry is bad from 256 on,
+where its own square is infinite.
 
-The look costs one norm: no entry is larger than it. The norm itself may be too large though no entry is, so one that is not
-below the limit is followed by an exact count. Sharded gradients give every rank the same answer: the norm of the whole is
-at most the sum of those of its parts.
+The look costs one norm; only one that is not below the limit is followed by a count. Sharded gradients give every rank the
+same answer: the norm of the whole is at most the sum of those of its parts.
 """
 
 import math
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from sandbox.optimizers.sharding import resolve, sums
 
+FLOAT16 = 16  # its numbers end at 2^16
 Nonfinite = Literal["raise", "skip", "zero", "pass"]
 
 
@@ -41,13 +43,17 @@ def require_dense(name: str, g: Tensor) -> None:
         )
 
 
-def limit(dtype: torch.dtype) -> float:
-    """The least power of 2 whose square is not finite in `dtype`: 2^64 in float32 and bfloat16."""
-    return 2.0 ** (math.frexp(torch.finfo(dtype).max)[1] / 2)
+def limit(dtype: torch.dtype, n: int = 1) -> float:
+    """A power of 2 below which the squares of n entries have a finite sum in `dtype`: the least one that fails where n is a
+    power of 4. In float16 the squares alone.
+    """
+    largest = math.frexp(torch.finfo(dtype).max)[1]
+    room = math.ceil(math.log2(max(n, 1)) / 2) if largest > FLOAT16 else 0
+    return 2.0 ** (largest / 2 - room)
 
 
 def bad_entries(gradients: Iterable[Tensor], dtypes: Iterable[torch.dtype]) -> list[int]:
-    """How many entries of each gradient are not finite or have no finite square in its dtype of `dtypes`; the norms of all
+    """How many entries of each gradient are bad, its state being kept in the dtype that `dtypes` has for it; the norms of all
     are waited for once.
     """
     gradients = list(gradients)
@@ -61,7 +67,7 @@ def _count(g: Tensor, kept: torch.dtype) -> int:
 
 def _good(g: Tensor, kept: torch.dtype) -> Tensor:
     """False for nan and infinity too, in a g whose own dtype ends before the limit as well."""
-    return g.abs() < limit(kept)
+    return g.abs() < limit(kept, g.numel())
 
 
 def sanitised(g: Tensor, kept: torch.dtype) -> Tensor:
@@ -76,6 +82,6 @@ def complaint(bad: Mapping[str, tuple[int, int, int]], kept: torch.dtype, outcom
     name, (n, total, step) = next(iter(bad.items()))
     others = f" (and {len(bad) - 1} more tensors)" if len(bad) > 1 else ""
     return (
-        f"{n} of {total} entries of the gradient of {name} are not finite, or not once squared in {kept}, at step {step}{others}; "
-        f"{outcome}; lower the learning rate or look at the loss, or choose nonfinite='skip', 'zero' or 'pass'"
+        f"{n} of {total} entries of the gradient of {name} are not finite, or not once squared and summed in {kept}, at step "
+        f"{step}{others}; {outcome}; lower the learning rate or look at the loss, or choose nonfinite='skip', 'zero' or 'pass'"
     )

@@ -96,10 +96,13 @@ def _require_real(name: str, w: Tensor) -> None:
         )
 
 
-def _widest(*values: Any) -> torch.dtype:
-    """The dtype that reaches furthest among those of the tensors: a rule may keep float32 beside a float16 weight."""
-    dtypes = [x.dtype for x in values if isinstance(x, Tensor) and x.is_floating_point()]
-    return max(dtypes, key=lambda dtype: torch.finfo(dtype).max)
+def _widest(weight: Tensor, *state: Any) -> torch.dtype:
+    """The dtype that reaches furthest among those of weight and state: a rule may keep float32 beside a float16 weight.
+
+    float32 at least where the state has no tensor: such a rule squares nothing.
+    """
+    kept = [x.dtype for x in state if isinstance(x, Tensor) and x.is_floating_point()] or [torch.float32]
+    return max([weight.dtype, *kept], key=lambda dtype: torch.finfo(dtype).max)
 
 
 def _like(value: Any, fresh: Any) -> Any:

