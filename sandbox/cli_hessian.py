@@ -6,6 +6,7 @@ import torch
 
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.models import gpt, llama, partitions
+from sandbox.models.cuts import adam_mini
 from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.adamw import AdamW
@@ -26,6 +27,6 @@ def hessian_of(family: str, width: int, *, steps: int, seed: int, text: str) -> 
     final = run(problem, AdamW(lr=3e-3), steps=steps, seed=seed).final if steps else problem.start(seed)
     params = {name: torch.as_tensor(tensor) for name, tensor in final.items()}
     names = [name for name, role in problem.roles.items() if role.kind not in ("embedding", "position", "head")]
-    cuts = partitions.from_blocks(partitions.adam_mini(problem.roles, problem.shapes), problem.shapes)
+    cuts = partitions.from_blocks(adam_mini(problem.roles, problem.shapes), problem.shapes)
     matrix = dense_hessian(problem, params, problem.batch(seed, steps), names=names)
     return matrix, {"adam-mini": cuts, "random": partitions.random_like(cuts, seed)}
