@@ -188,4 +188,5 @@ def run(rank: int, world: int, folder: str, rules: dict[str, Rule]) -> None:
     found = table(rules, init_device_mesh("cpu", (world,)))
     if rank == 0:
         torch.save(found, Path(folder) / "table.pt")
+    dist.barrier()  # a rank that leaves while another is still at work ends now and then in "terminate called" (gloo's threads)
     dist.destroy_process_group()
