@@ -14,8 +14,8 @@ def require_at_least_zero(rule: Any, *names: str) -> None:
     """Raises ValueError where a field of `rule` is negative or not a number."""
     for name in names:
         value = getattr(rule, name)
-        if not value >= 0:
-            raise ValueError(f"{name} of {type(rule).__name__} must be >= 0, got {value}; give a non-negative {name}")
+        if value is None or isinstance(value, str) or not value >= 0:
+            raise ValueError(f"{name} of {type(rule).__name__} must be >= 0, got {value!r}; give a non-negative {name}")
 
 
 def require_betas(rule: Any) -> None:

@@ -35,3 +35,9 @@ def test_fields_reach_the_level_that_has_them():
 def test_a_setting_that_no_level_has_is_an_error():
     with pytest.raises(ValueError, match="Adam has no field 'momentum', so setting it to 0.9 would have no effect"):
         with_fields(GaLore(Adam(lr=0.1), rank=2), momentum=0.9)
+
+
+@pytest.mark.parametrize("lr", ["0.1", None, float("nan"), -1.0])
+def test_what_is_no_number_from_zero_up_is_a_sentence(lr):
+    with pytest.raises(ValueError, match=f"lr of Adam must be >= 0, got {lr!r}; give a non-negative lr"):
+        Adam(lr)
