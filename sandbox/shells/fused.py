@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sandbox.optimizers.base import Rule
 from sandbox.optimizers.sharding import local
 from sandbox.shells.backward_end import at_end_of_backward
 from sandbox.shells.continued import Skipped, resumed
@@ -82,6 +83,7 @@ class Fused(torch.optim.Optimizer):
         self._arrived: dict[Tensor, int] = {}  # since the last step(): in which backward
         self._norms: dict[Tensor, Tensor] | None = None  # while measuring
         self._factor: Tensor | None = None  # of the gradients of the next backward
+        self._now: dict[int, Rule] = {}  # the rule of every group, in this backward
         self._left_out = self._leave_out_all = False
 
     def _attach(self) -> None:
@@ -101,8 +103,13 @@ class Fused(torch.optim.Optimizer):
         elif not self._leave_out_all:
             if self._factor is not None:
                 g.mul_(self._factor.to(g.device))
-            rule = scheduled(self.param_groups[self._group_of[w]], self._slots)
-            self._ways.move([Move(self._slots[w], w, g, rule, self.state[w])])
+            self._ways.move([Move(self._slots[w], w, g, self._rule_now(self._group_of[w]), self.state[w])])
+
+    def _rule_now(self, group: int) -> Rule:
+        """Read once in a backward, whatever the number of tensors."""
+        if group not in self._now:
+            self._now[group] = scheduled(self.param_groups[group], self._slots)
+        return self._now[group]
 
     def _register(self, w: Tensor, g: Tensor | None) -> None:
         name = self._slots[w].name
@@ -118,6 +125,7 @@ class Fused(torch.optim.Optimizer):
 
     def _ended(self) -> None:
         self._backwards, self._watching = self._backwards + 1, False
+        self._now.clear()
 
     def _usable(self, w: Tensor, g: Tensor) -> Tensor | None:
         """The gradient to be used, or None where its tensor is left out."""
