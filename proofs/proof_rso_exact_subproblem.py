@@ -18,7 +18,7 @@ Letters: l = Lhat; g0, g1 = grad h at 0 and at B; h0, h1 = h there; stationarity
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero, smooth_gap
+from sandbox.theory.certificate import Certificate, counterexample, is_zero, smooth_gap
 from sandbox.theory.rso import L, L_hat, argmin_constant, exact_constant, loss_factor, m, mu, progress, r, t
 
 l = sympy.Symbol("l", positive=True)  # noqa: E741
@@ -31,6 +31,16 @@ Q10 = smooth_gap(at_B, at_zero, l)  # <= 0
 lambda01 = l * 2 * (1 + t) / t
 lambda10 = l * 2 * (1 + t) / (t * (2 + t))
 weight = (3 - t**2) / (2 * t * (2 + t))
+CERTIFICATES = (
+    Certificate(
+        name="rso_exact_subproblem",
+        claim=C * l * (h0 - h1) - g0**2,
+        hypotheses=((lambda01, Q01), (lambda10, Q10)),
+        squares=((weight, g0 - (1 + t) * g1),),
+        vectors=(g0, g1),
+        domain=(t > 0, t**2 <= 3),
+    ),
+)
 half = {t: sympy.Rational(1, 2), l: 1}
 
 

@@ -25,6 +25,7 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="claim 
 ProofIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="proofs or bounds; none: all", show_default=False)]
 Out = Annotated[Path | None, typer.Option(help="where results are kept; default: ROOT/results")]
 Workers = Annotated[int | None, typer.Option(help="worker processes, one thread each; 0: in this process; default: one per core")]
+Coq = Annotated[Path | None, typer.Option("--coq", help="write every certificate as a Coq file into this folder, and let coqc check it")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="run again what is stored already")]
 Record = Annotated[bool, typer.Option("--record", help="export the rows of full and study claims to experiments/records/")]
 TierOption = Annotated[Literal["quick", "full", "study"], typer.Option(help="which claims to run; slower ones show their recorded rows")]
@@ -87,22 +88,26 @@ def check(
 
 
 @app.command()
-def prove(names: ProofIds = None, as_json: Json = False, root: Root = None) -> None:
+def prove(names: ProofIds = None, coq: Coq = None, as_json: Json = False, root: Root = None) -> None:
     """Machine-check the theorems: run every step of the proof files.
 
-    Example: sandbox prove rso_exact_subproblem
+    Example: sandbox prove rso_exact_subproblem --coq results/coq
     """
-    from sandbox.ledger import proofs
+    from sandbox.ledger import proofs, second_kernel
     from sandbox.ledger.collect import find_root
     from sandbox.report.terminal import console, proof_table
 
     folder = root.resolve() if root else find_root(Path.cwd())
-    checked = proofs.prove(folder, proofs.proofs(folder, names or []))
+    chosen = proofs.proofs(folder, names or [])
+    checked = proofs.prove(folder, chosen)
+    second = second_kernel.asked(folder, chosen, coq) if coq else ()
     if as_json:
-        print_json([one.as_json() for one in checked])
+        told = {one.id: one.status for one in second}
+        print_json([one.as_json() | ({"coq": told.get(one.proof.id)} if coq else {}) for one in checked])
     else:
         console().print(proof_table(checked))
-    raise typer.Exit(0 if all(one.status == "proved" for one in checked) else 1)
+        typer.echo("\n".join(map(str, second)), nl=bool(second))
+    raise typer.Exit(0 if all(one.status == "proved" for one in checked) and all(one.status != "failed" for one in second) else 1)
 
 
 @app.command()

@@ -228,6 +228,33 @@ def test_prove_runs_the_steps_and_exits_1_where_one_fails(here, folder, monkeypa
     assert "the nearest are: good" in here("prove", "goood")[2]
 
 
+def test_prove_refuses_a_step_that_asserts_nothing(here, folder, monkeypatch):
+    from sandbox.ledger import proofs
+
+    monkeypatch.setattr(proofs, "bounds", lambda: ())
+    (folder.path / "pyproject.toml").write_text("[tool.pytest.ini_options]\npython_files = ['proof_*.py']\n")
+    (folder.path / "proofs").mkdir()
+    (folder.path / "proofs" / "proof_idle.py").write_text("def step_1_says_nothing():\n    assert True\n")
+    code, out, _ = here("prove", "--json")
+    assert code == 1 and json.loads(out)[0]["status"] == "failed"
+
+
+def test_prove_lets_coq_check_the_certificates(here, folder, monkeypatch):
+    from sandbox.ledger import proofs
+
+    monkeypatch.setattr(proofs, "bounds", lambda: ())
+    (folder.path / "pyproject.toml").write_text("[tool.pytest.ini_options]\npython_files = ['proof_*.py']\n")
+    (folder.path / "proofs").mkdir()
+    text = "import sympy\nfrom sandbox.theory.certificate import Identity\n\nx = sympy.Symbol('x')\n"
+    text += "CERTIFICATES = (Identity('double', x + x, {} * x),)\n\n\ndef step_1_counts():\n    assert 1 + 1 == 2\n"
+    (folder.path / "proofs" / "proof_good.py").write_text(text.format(2))
+    monkeypatch.setenv("PATH", "")
+    code, out, _ = here("prove", "--coq", str(folder.path / "coq"))
+    assert code == 0 and "skipped: coqc was not found" in " ".join(out.split())
+    assert "Theorem double" in (folder.path / "coq" / "proof_good.v").read_text()
+    monkeypatch.undo()
+
+
 def test_every_bound_of_the_package_names_a_proof_that_is_there(root):
     from sandbox.ledger.proofs import bounds, proofs
 

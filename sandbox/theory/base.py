@@ -53,5 +53,13 @@ class Bound:
         numbers = {by_name[name]: value for name, value in constants.items()}
         for relation in self.requires:
             if not bool(relation.subs(numbers)):
-                raise OutOfScope(f"{self.name} requires {relation}, given {constants}")
+                raise OutOfScope(f"{self.name} requires {relation}{_sides(relation, numbers)}, given {constants}")
         return float(self.value.subs(numbers))
+
+
+def _sides(relation: sympy.Basic, numbers: dict[sympy.Symbol, float]) -> str:
+    """Both sides of a comparison as numbers; nothing for conditions of another kind."""
+    if not isinstance(relation, sympy.core.relational.Relational):
+        return ""
+    left, right = (float(side.subs(numbers)) for side in (relation.lhs, relation.rhs))
+    return f", and {left:g} {relation.rel_op} {right:g} is false"

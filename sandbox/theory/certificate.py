@@ -5,11 +5,69 @@ quadratic forms in inner products holds coefficient by coefficient, so what is c
 Hilbert space.
 
 Exact numbers only: a sympy.Float anywhere is an error, because an identity that holds to 15 digits is not an identity.
+
+A `Certificate` is a weighted sum that another kernel can check again (`sandbox.theory.coq`):
+
+    claim + sum_i multiplier_i Q_i  =  sum_j weight_j form_j^2,     multipliers and weights >= 0, every Q_i <= 0,  so claim >= 0
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sympy
+
+
+class Refuted(AssertionError):
+    """An identity or a sign that a certificate asserts does not hold."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """left = right wherever no denominator is 0: rational functions of any symbols."""
+
+    name: str
+    left: sympy.Expr
+    right: sympy.Expr
+
+    def check(self) -> None:
+        """Raises Refuted where it is not an identity, ValueError where it holds floats."""
+        if not is_zero(self.left - self.right):
+            raise Refuted(f"{self.name}: {self.left} and {self.right} differ by {sympy.factor(self.left - self.right)}")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """claim >= 0 on `domain` wherever every Q <= 0; hypotheses: (multiplier, Q), squares: (weight, form).
+
+    vectors: the symbols that stand for vectors, of which claim and Q are quadratic and forms linear. domain: polynomial relations
+    of the parameters, the only symbols of multipliers and weights, which it must keep >= 0 and their denominators off 0.
+    """
+
+    name: str
+    claim: sympy.Expr
+    hypotheses: tuple[tuple[sympy.Expr, sympy.Expr], ...] = ()
+    squares: tuple[tuple[sympy.Expr, sympy.Expr], ...] = ()
+    vectors: tuple[sympy.Symbol, ...] = ()
+    domain: tuple[sympy.Basic, ...] = ()
+
+    @property
+    def remainder(self) -> sympy.Expr:
+        """0 where the weighted sum is right."""
+        left = self.claim + sum((factor * Q for factor, Q in self.hypotheses), sympy.Integer(0))
+        return left - sum((weight * form**2 for weight, form in self.squares), sympy.Integer(0))
+
+    def check(self) -> None:
+        """Raises Refuted where the sum, a sign or a degree is wrong, ValueError for floats and for an empty domain."""
+        if not is_zero(self.remainder):
+            raise Refuted(f"{self.name}: the weighted sum is off by {sympy.factor(self.remainder)}")
+        for number in (sympy.sympify(number) for number, _ in (*self.hypotheses, *self.squares)):
+            point = counterexample(number, self.domain) or root(sympy.fraction(sympy.together(number))[1], self.domain)
+            if point is not None:
+                raise Refuted(f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point}")
+        forms = [(Q, {0, 2}) for Q in (self.claim, *(Q for _, Q in self.hypotheses))] + [(form, {1}) for _, form in self.squares]
+        for expr, degrees in forms if self.vectors else ():
+            if not {sum(powers) for powers in sympy.Poly(expr, *self.vectors).monoms()} <= degrees:
+                raise Refuted(f"{self.name}: {expr} must be of degree {sorted(degrees)} in the vectors {list(self.vectors)}")
 
 
 def refuse_floats(expr: sympy.Basic) -> None:
@@ -45,12 +103,24 @@ def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str,
     `expr` is a rational function, and its sign is asked where the denominator is not 0. Positive symbols count as such.
     Raises ValueError where z3 gives up, and for an empty domain, on which everything would be proved.
     """
+    refuse_floats(expr)
+    env: dict = {}
+    negative = _is_negative(expr, env)
+    return _point(f"{expr} >= 0", expr, negative, domain, env)
+
+
+def root(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str, str] | None:
+    """None where the polynomial `expr` is proved to have no zero on `domain`, else a zero. Raises ValueError as `counterexample`."""
+    env: dict = {}
+    return _point(f"{expr} != 0", expr, [_z3(sympy.expand(expr), env) == 0], domain, env)
+
+
+def _point(question: str, expr: sympy.Expr, wanted: list, domain: Iterable[sympy.Basic], env: dict) -> dict[str, str] | None:
+    """A point of the domain with all that is wanted, if there is one."""
     import z3
 
     relations = [relation for relation in domain if relation is not sympy.true]
     refuse_floats(sympy.Tuple(expr, *relations))
-    env: dict[sympy.Basic, z3.ArithRef] = {}
-    negative = _is_negative(expr, env)
     solver = z3.SolverFor("QF_NRA")
     solver.set("timeout", 20_000)
     for relation in (r for r in relations if r is not sympy.false):
@@ -60,9 +130,9 @@ def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str,
     solver.add(*(v * v == _z3(e.base, env) for e, v in tuple(env.items()) if e.is_Pow))
     if sympy.false in relations or solver.check() == z3.unsat:
         raise ValueError(f"the domain {relations} is empty, so a proof on it would say nothing")
-    answer = solver.check(*negative)
+    answer = solver.check(*wanted)
     if answer == z3.unknown:
-        raise ValueError(f"z3 could not decide {expr} >= 0 on {relations}: {solver.reason_unknown()}; split the domain")
+        raise ValueError(f"z3 could not decide {question} on {relations}: {solver.reason_unknown()}; split the domain")
     return None if answer == z3.unsat else {str(d): str(solver.model()[d]) for d in solver.model().decls()}
 
 

@@ -1,7 +1,9 @@
 """The proofs bite: with a bound changed by one part in a thousand, the proof file that names it must fail."""
 
 import ast
+import importlib
 import importlib.util
+import pkgutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +11,13 @@ from pathlib import Path
 import pytest
 import sympy
 
-from sandbox.theory import adam_mini, factorisation, gradient_descent, rso
+import sandbox.theory
 from sandbox.theory.base import Bound
 
 ROOT = Path(__file__).resolve().parents[2]
 PROOFS = sorted((ROOT / "proofs").glob("proof_*.py"))
-PROVED = tuple(
-    (module, name)
-    for module in (adam_mini, factorisation, gradient_descent, rso)
-    for name, bound in vars(module).items()
-    if isinstance(bound, Bound) and bound.proof
-)
+MODULES = [importlib.import_module(f"sandbox.theory.{found.name}") for found in pkgutil.iter_modules(sandbox.theory.__path__)]
+PROVED = tuple((module, name) for module in MODULES for name, bound in vars(module).items() if isinstance(bound, Bound) and bound.proof)
 
 
 def first_failure(path: Path) -> str | None:
