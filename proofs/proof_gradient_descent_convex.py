@@ -1,0 +1,189 @@
+"""Theorem. Let f be convex and L-smooth with minimiser w_star, w_k+1 = w_k - lr grad f(w_k), t = lr L, s = k t. Then
+
+    V_k = |w_k - w_star|^2 + 2 s (f(w_k) - f_star) / L + s (s + 1) |grad f(w_k)|^2 / L^2   does not increase while t^2 <= 2,
+    D_k = f(w_k) - f_star + s |grad f(w_k)|^2 / L                                          does not increase while t <= 3/2,
+
+from every k >= 0, and hence for every number of steps K, with R = |w_0 - w_star|,
+
+    f(w_K) - f_star  <=  L R^2 / (4 K t + 2)       and   |grad f(w_K)|^2  <=  L^2 R^2 / (K t + 1)^2    while t^2 <= 2,
+    |grad f(w_K)|^2  <=  2 L (f(w_0) - f_star) / (2 K t + 1)                                           while t <= 3/2.
+
+Huber functions attain all three for every K.
+
+Source:    derived; the first was known for t <= 1 (Drori and Teboulle 2014, https://arxiv.org/abs/1206.3209, recalled)
+Bounds:    loss_from_distance, gradient_from_distance, gradient_from_gap of sandbox.theory.gradient_descent_convex
+Not here:  the inequality of a convex function with L-Lipschitz gradient (Nesterov's lectures, Theorem 2.1.5, number recalled);
+           that the potentials are compared step after step; longer steps, of which `any_loss` and its kin are conjectures.
+"""
+
+import sympy
+
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
+from sandbox.theory.gradient_descent_convex import Delta0, K, L, R, gradient_from_distance, gradient_from_gap, loss_from_distance, lr
+
+t, s, x, g0, g1, f0, f1, c = sympy.symbols("t s x g0 g1 f0 f1 c", real=True)  # x = w - w_star; values are above f_star
+Point = tuple[sympy.Expr, sympy.Expr, sympy.Expr]  # position, gradient, value
+now, after, best = (x, g0, f0), (x - t / L * g0, g1, f1), (sympy.Integer(0),) * 3
+STEPS = {lr: t / L, K: s / t}
+domain = (L > 0, t > 0, s >= 0)
+smaller = sympy.Rational(999, 1000)
+
+
+def gap(upper: Point, lower: Point) -> sympy.Expr:
+    """Q with Q <= 0: f_low + <g_low, dx> + |dg|^2 / (2 L) <= f_up."""
+    (x_up, g_up, f_up), (x_low, g_low, f_low) = upper, lower
+    return f_low - f_up + g_low * (x_up - x_low) + (g_up - g_low) ** 2 / (2 * L)
+
+
+def V(k_times_t: sympy.Expr, point: Point) -> sympy.Expr:
+    position, gradient, value = point
+    return position**2 + 2 * k_times_t * value / L + k_times_t * (k_times_t + 1) * gradient**2 / L**2
+
+
+def D(k_times_t: sympy.Expr, point: Point) -> sympy.Expr:
+    _, gradient, value = point
+    return value + k_times_t * gradient**2 / L
+
+
+mu_V = 2 * (s + t) * (s + 1) / (t * L)  # multiplier of the inequality of the old point against the new one
+weight_V = (s + t) * (2 * (s + 1) / t - s - t) / L**2
+mu_D = 1 + 2 * s / t
+weight_D = (sympy.Rational(3, 2) - t + s * (2 - t) / t) / L
+CERTIFICATES = (
+    Certificate(
+        name="convex_descent_of_V",
+        claim=V(s, now) - V(s + t, after),
+        hypotheses=((2 * t / L, gap(best, now)), (2 * (s + t) / L + mu_V, gap(now, after)), (mu_V, gap(after, now))),
+        squares=((weight_V, g0 - g1),),
+        vectors=(x, g0, g1),
+        domain=(*domain, t**2 <= 2),
+    ),
+    Certificate(
+        name="convex_descent_of_D",
+        claim=D(s, now) - D(s + t, after),
+        hypotheses=((1 + mu_D, gap(now, after)), (mu_D, gap(after, now))),
+        squares=((weight_D, g0 - g1),),
+        vectors=(x, g0, g1),
+        domain=(*domain, 2 * t <= 3),
+    ),
+    Certificate(
+        name="convex_loss_from_V",
+        claim=V(s, now) - f0 * R**2 / loss_from_distance.value.subs(STEPS),
+        hypotheses=((2 * (s + 1) / L, gap(best, now)),),
+        squares=((sympy.Integer(1), x - (s + 1) * g0 / L),),
+        vectors=(x, g0),
+        domain=domain,
+    ),
+    Certificate(
+        name="convex_gradient_from_V",
+        claim=V(s, now) - g0**2 * R**2 / gradient_from_distance.value.subs(STEPS),
+        hypotheses=((2 * (s + 1) / L, gap(now, best)), (2 / L, gap(best, now))),
+        squares=((sympy.Integer(1), x - g0 / L),),
+        vectors=(x, g0),
+        domain=domain,
+    ),
+    Certificate(
+        name="convex_gradient_from_D",
+        claim=D(s, now) - g0**2 * Delta0 / gradient_from_gap.value.subs(STEPS),
+        hypotheses=((sympy.Integer(1), gap(now, best)),),
+        vectors=(x, g0),
+        domain=domain,
+    ),
+)
+descent_of_V, descent_of_D, loss_from_V, gradient_from_V, gradient_from_D = CERTIFICATES
+
+
+def huber(slope: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
+    """(x_K, f(x_K), f(R)) on f = slope |x| - slope^2 / (2 L) where |x| >= slope / L, after K steps of that slope from R."""
+    end = R - K * lr * slope
+    return end, slope * end - slope**2 / (2 * L), slope * R - slope**2 / (2 * L)
+
+
+def step_01_V_does_not_increase():
+    descent_of_V.check()
+
+
+def step_02_nor_does_D():
+    descent_of_D.check()
+
+
+def step_03_V_starts_at_the_squared_distance_and_D_at_the_loss():
+    assert is_zero(V(sympy.Integer(0), now) - x**2)
+    assert is_zero(D(sympy.Integer(0), now) - f0)
+
+
+def step_04_V_is_at_least_the_loss_over_its_bound():
+    loss_from_V.check()
+
+
+def step_05_and_at_least_the_squared_gradient_over_its_bound():
+    gradient_from_V.check()
+
+
+def step_06_so_is_D():
+    gradient_from_D.check()
+
+
+def step_07_the_loss_bound_is_attained_by_a_huber_function_for_every_K():
+    slope = L * R / (2 * K * lr * L + 1)
+    end, loss, _ = huber(slope)
+    assert is_zero(loss - loss_from_distance.value)
+    assert is_zero(end - slope / L - R * K * lr * L / (2 * K * lr * L + 1))  # >= 0: no step leaves the straight part
+
+
+def step_08_so_is_the_gradient_bound_by_the_one_that_ends_where_the_slope_begins_to_fall():
+    slope = L * R / (K * lr * L + 1)
+    end, _, start = huber(slope)
+    assert is_zero(end - slope / L)
+    assert is_zero(slope**2 - gradient_from_distance.value)
+    assert is_zero(slope**2 - gradient_from_gap.value.subs(Delta0, start))  # attained by the same function
+
+
+def step_09_no_smaller_constant_will_do():
+    numbers = {L: 1, lr: 1, K: 2, R: 1}
+    _, loss, _ = huber(sympy.Rational(1, 5))
+    assert smaller * loss_from_distance.value.subs(numbers) < loss.subs(numbers)
+    slope = sympy.Rational(1, 3)
+    start = huber(slope)[2].subs(numbers)
+    assert smaller * gradient_from_distance.value.subs(numbers) < slope**2
+    assert smaller * gradient_from_gap.value.subs({**numbers, Delta0: start}) < slope**2
+
+
+def on_the_steepest_quadratic(step: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(f(w_1), |grad f(w_1)|^2) on x^2 / 2 from x = 1, where f(w_0) = 1 / 2."""
+    return (1 - step) ** 2 / 2, (1 - step) ** 2
+
+
+def step_10_beyond_the_domain_the_gradient_bounds_fail_on_a_quadratic():
+    step = sympy.Rational(3, 2)  # t^2 = 9 / 4 > 2
+    numbers = {L: 1, lr: step, K: 1, R: 1, Delta0: sympy.Rational(1, 2)}
+    assert on_the_steepest_quadratic(step)[1] > gradient_from_distance.value.subs(numbers)
+    assert on_the_steepest_quadratic(step)[1] == gradient_from_gap.value.subs(numbers)  # t = 3/2 is its edge ...
+    further = sympy.Rational(151, 100)
+    assert on_the_steepest_quadratic(further)[1] > gradient_from_gap.value.subs({**numbers, lr: further})  # ... and this too long
+
+
+def step_11_beyond_three_halves_the_loss_bound_fails_too():
+    step = sympy.Rational(151, 100)
+    assert on_the_steepest_quadratic(step)[0] > loss_from_distance.value.subs({L: 1, lr: step, K: 1, R: 1})
+
+
+def step_12_beyond_their_domains_the_certificates_end():
+    assert counterexample(weight_V, (*domain, t <= 2)) is not None
+    assert counterexample(weight_D, (*domain, t <= 2)) is not None
+
+
+def step_13_with_convexity_dropped_a_maximum_is_never_left():
+    """f = cos is 1-smooth, and at 0, where its gradient is 0, it is 2 above its minimum; R = pi, and pi^2 < 10."""
+    loss, many = sympy.cos(0) - sympy.cos(sympy.pi), {L: 1, lr: 1, K: 10, R: sympy.sqrt(10)}
+    assert sympy.diff(sympy.cos(c), c).subs(c, 0) == 0
+    assert loss > loss_from_distance.value.subs(many)
+
+
+def step_14_with_one_inequality_dropped_there_is_no_certificate():
+    """At t = s = L = 1 each of the three is needed: without it the rest of the sum is negative somewhere."""
+    numbers = {t: 1, s: 1, L: 1}
+    for left_out, point in ((0, {x: -1, g0: 1, g1: 1}), (1, {x: 0, g0: 0, g1: 1}), (2, {x: 0, g0: 0, g1: 1})):
+        terms = [multiplier * Q for i, (multiplier, Q) in enumerate(descent_of_V.hypotheses) if i != left_out]
+        rest = (descent_of_V.claim + sum(terms)).subs(numbers).subs(point).expand()
+        assert counterexample(rest, ()) is not None
