@@ -107,3 +107,8 @@ def test_missing_and_unknown_constants_are_named():
 def test_the_paper_s_constants_are_looser_by_five_and_by_three():
     assert rso.recalled_constant.at(**IN) / rso.exact_constant.at(**IN) == pytest.approx(5.0, rel=1e-12)
     assert rso.recalled_constant.at(**IN) / rso.inexact_constant.at(**IN) == pytest.approx(3.0, rel=1e-12)
+
+
+def test_out_of_scope_shows_both_sides_of_the_condition_as_numbers():
+    with pytest.raises(OutOfScope, match=r"weighted_inexact_constant requires .*, and 1 > 1\.5 is false, given .*a"):
+        rso.weighted_inexact_constant.at(**IN, a=0.4)
