@@ -31,6 +31,7 @@ from sandbox.perturbations.masks import MagnitudeMask, RandomMask
 Law = Literal["gaussian", "sphere", "rademacher"]
 ORACLE_STREAM = 1_000_003  # keeps the draws of oracles apart from those of frames, which are keyed by the tensor's index
 MASK_STREAM = 1_000_033  # the same for masks and directions, which are keyed by the number of the direction
+LARGEST = 16.0  # a bound on a Gaussian number, but for one in 1e57
 CHUNK = 2**16  # entries that are drawn at a time: 0.5 MiB in float64
 
 
@@ -113,6 +114,12 @@ class Draws:
         for chunk in chunks(shape):
             rows(z)[chunk.rows] = self.chunk(probe, name, shape, chunk)
         return z
+
+    def largest(self, probe: Probe, name: str, shape: tuple[int, ...]) -> float:
+        """A bound on |z|; that of a low rank is mu |Z|_F, since U and V have orthonormal columns."""
+        largest = 1.0 if self.directions.law == "rademacher" else LARGEST
+        factors = self._factors(name, probe.indices[name], shape)
+        return largest if factors is None else largest * abs(factors.mu) * math.prod(factors.core) ** 0.5
 
     def _factors(self, name: str, index: int, shape: tuple[int, ...]) -> Factors | None:
         low_rank = self.directions.low_rank

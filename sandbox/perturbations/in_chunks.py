@@ -26,15 +26,19 @@ class InChunks:
 
     def moved(self, name: str, w: Tensor, multipliers: Multipliers) -> Tensor:
         """w + sum of c z, a new tensor in the dtype of w; w itself where no probe moves it."""
-        return self._sum(name, w, multipliers, base=w) if self.touches(name, multipliers) else w
+        return self._sum(name, w, multipliers, base=w) if any(name in self.probes[i].indices for i in multipliers) else w
 
     def combined(self, name: str, w: Tensor, multipliers: Multipliers) -> Tensor:
         """The sum of c z, in the dtype of w."""
         return self._sum(name, w, multipliers, base=None)
 
-    def touches(self, name: str, multipliers: Multipliers | None = None) -> bool:
-        """Whether a probe, one of `multipliers` if given, moves this tensor."""
-        return any(name in self.probes[i].indices for i in (range(len(self.probes)) if multipliers is None else multipliers))
+    def touching(self, name: str) -> list[int]:
+        """The probes that move this tensor."""
+        return [i for i, probe in enumerate(self.probes) if name in probe.indices]
+
+    def largest(self, i: int, name: str, w: Tensor) -> float:
+        """A bound on |z| in w."""
+        return self._lengths[i] * self._draws.largest(self.probes[i], name, tuple(w.shape))
 
     def _sum(self, name: str, w: Tensor, multipliers: Multipliers, base: Tensor | None) -> Tensor:
         out = torch.empty_like(w)

@@ -31,6 +31,7 @@ from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.gradients import Nonfinite, require_policy
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.rounding import Precision
+from sandbox.shells.slopes import bad_slopes, complaint
 from sandbox.shells.slot import AS_GIVEN, Slot, groups, more, restored, scheduled, shared, slots
 
 
@@ -54,8 +55,8 @@ class Measurement(NamedTuple):
 class InPlace(torch.optim.Optimizer):
     """Groups, schedules and state_dict as in `Stepwise`; "step" and "memory" of the oracle stand in every group.
 
-    nonfinite: what a coefficient that is not finite does, and with it the gradients of all tensors: "zero" leaves out its
-    direction, "skip" the step (counted in `skipped`).
+    nonfinite: what a slope does that is not finite, or that gives a tensor a gradient without a sum of squares in the dtype of
+    its state (`sandbox.shells.slopes`): "zero" leaves out its direction, "skip" the step (counted in `skipped`).
 
     Raises ValueError where `rules` misses or invents a name, where a rule cannot take its tensor, for a tensor that is not
     real or not whole (a DTensor), and for an oracle that needs derivatives.
@@ -116,13 +117,14 @@ class InPlace(torch.optim.Optimizer):
     def apply(self, coefficients: Sequence[float]) -> float:
         """Moves every tensor that a direction touches, and ends the step; returns the norm of the gradient, in loss / param.
 
-        Raises ValueError where there is not one coefficient per direction, FloatingPointError for one that is not finite.
+        Raises ValueError where there is not one coefficient per direction, FloatingPointError under "raise" for a bad one,
+        before the first tensor moves.
         """
         here = self._here or self._directions()
         if len(coefficients) != len(here.probes):
             raise ValueError(f"this step has {len(here.probes)} directions, so it needs as many coefficients, got {len(coefficients)}")
-        used = self._usable(coefficients)
-        norms = [self._move(w, here, used, rule) for w, rule in self._ruled() if used and here.touches(self._slots[w].name)]
+        used = self._usable(coefficients, here)
+        norms = [self._move(w, here, used, rule) for w, rule in self._ruled() if used and here.touching(self._slots[w].name)]
         self._here = None
         self._set(step=self.param_groups[0]["step"] + 1)
         return math.hypot(*norms)
@@ -159,18 +161,15 @@ class InPlace(torch.optim.Optimizer):
         """Every tensor with its rule, at the settings that its group has now."""
         return [(w, rule) for group in self.param_groups for rule in [scheduled(group, self._slots)] for w in group["params"]]
 
-    def _usable(self, coefficients: Sequence[float]) -> Multipliers:
+    def _usable(self, coefficients: Sequence[float], here: InChunks) -> Multipliers:
         """What the policy makes of the coefficients; empty where the step is left out."""
-        bad = [i for i, c in enumerate(coefficients) if not math.isfinite(c)]
+        bad = bad_slopes(coefficients, here, self._slots) if self.nonfinite != "pass" else {}
         if bad and self.nonfinite == "raise":
-            raise FloatingPointError(
-                f"the slope along {len(bad)} of {len(coefficients)} directions is not finite at step {self.param_groups[0]['step']} ("
-                f"first: {coefficients[bad[0]]}); no weight was moved; lower the learning rate, or choose another nonfinite"
-            )
+            raise FloatingPointError(complaint(bad, coefficients, self.param_groups[0]["step"]))
         if bad and self.nonfinite == "skip":
             self.skipped += 1
             return {}
-        return {i: 0.0 if i in bad and self.nonfinite == "zero" else c for i, c in enumerate(coefficients)}
+        return {i: 0.0 if i in bad else c for i, c in enumerate(coefficients)}
 
     def _now(self) -> LossOracle:
         return at_step(self._oracle, self.param_groups[0]["step"])

@@ -143,6 +143,26 @@ def test_backwards_over_different_tensors_may_follow_each_other_without_step():
     assert u.tolist() == w.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("changed", ["in place", "as a new tensor", "as a number"])
+@pytest.mark.parametrize("execution", ["plain", "recorded", COMPILED])
+def test_a_rate_that_changes_between_two_backwards_is_used(execution, changed):
+    """Also between two that make one step together, and in a later group. Powers of 2: no rounding."""
+    lr = torch.tensor(0.5) if changed == "in place" else 0.5
+    u, v, w = (nn.Parameter(torch.ones(2)) for _ in range(3))
+    optimizer = Fused([{"params": [("u", u), ("v", v)]}, {"params": [("w", w)]}], GradientDescent(lr), execution=execution)
+    for step in range(3):  # a recorded step is first run as it is written
+        for leaf, rate in ((u, 0.5**step), (v, 0.25**step), (w, 0.125**step)):
+            for group in optimizer.param_groups:
+                if changed == "in place":
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = torch.tensor(rate) if changed == "as a new tensor" else rate
+            before = leaf.detach().clone()
+            leaf.sum().backward()
+            assert torch.equal(leaf, before - rate)
+        optimizer.step()
+
+
 @pytest.mark.parametrize("execution", ["plain", "recorded", COMPILED])
 def test_a_second_backward_through_a_moved_weight_is_an_error_of_autograd(execution):
     """The step is written in place under version counting, so stale weights cannot be used in silence (T23b)."""
