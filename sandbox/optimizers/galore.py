@@ -37,7 +37,8 @@ import torch
 from torch import Tensor
 
 from sandbox.optimizers.base import Rule, State
-from sandbox.optimizers.inner_state import OnRefresh, refreshed, require_on_refresh, started
+from sandbox.optimizers.inner_state import OnRefresh, refreshed, started
+from sandbox.optimizers.one_sided import require_settings
 from sandbox.optimizers.projection import (
     Basis,
     ProjectedState,
@@ -45,15 +46,13 @@ from sandbox.optimizers.projection import (
     compressed,
     no_basis,
     project,
-    require_no_frame_inside,
-    require_side,
     signed,
     singular,
     step_in,
     top_singular,
     turned,
 )
-from sandbox.optimizers.settings import require_at_least_zero, require_positive_int, require_rank_fits
+from sandbox.optimizers.settings import require_rank_fits
 
 
 class TwoSidedState(NamedTuple):
@@ -77,16 +76,12 @@ class GaLore:
     on_refresh: OnRefresh = "keep"
 
     def __post_init__(self) -> None:
-        require_positive_int(self, "rank", "update_gap")
-        require_at_least_zero(self, "scale")
-        require_side(self, 0, 1, "short", "long", "both")
-        require_on_refresh(self)
+        require_settings(self, 0, 1, "short", "long", "both")
         if self.side == "both" and self.on_refresh == "rotate":
             raise ValueError(
                 'on_refresh of GaLore must be "keep" or "reset" with side "both", got "rotate": the first core is diagonal, so second '
                 "moments beside the diagonal are rounding, and a turned first moment divided by them is a step without bound"
             )
-        require_no_frame_inside(self)
 
     @property
     def period(self) -> int:

@@ -23,7 +23,6 @@ Letters: r = rank.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -31,21 +30,10 @@ from torch import Tensor
 
 from sandbox.draws import normal
 from sandbox.optimizers.base import Rule, State
-from sandbox.optimizers.inner_state import OnRefresh, refreshed, require_on_refresh, started
-from sandbox.optimizers.projection import (
-    Basis,
-    Side,
-    compressed,
-    no_basis,
-    orthonormal,
-    project,
-    require_no_frame_inside,
-    require_side,
-    step_in,
-    top_singular,
-    turned,
-)
-from sandbox.optimizers.settings import require_at_least_zero, require_positive_int, require_rank_fits
+from sandbox.optimizers.inner_state import OnRefresh
+from sandbox.optimizers.one_sided import begun, rebased, require_settings, stepped
+from sandbox.optimizers.projection import Side, compressed, orthonormal, top_singular
+from sandbox.optimizers.settings import require_at_least_zero
 from sandbox.optimizers.sharding import like
 
 
@@ -66,37 +54,27 @@ class GoLore:
     on_refresh: OnRefresh = "rotate"
 
     def __post_init__(self) -> None:
-        require_positive_int(self, "rank", "update_gap")
-        require_at_least_zero(self, "scale", "random_from")
+        require_settings(self, 0, 1, "short", "long")
+        require_at_least_zero(self, "random_from")
         if type(self.random_from) is not int:
             raise ValueError(f"random_from of GoLore counts steps and must be an int, got {self.random_from!r}; a share times the steps")
-        require_side(self, 0, 1, "short", "long")
-        require_on_refresh(self)
-        require_no_frame_inside(self)
 
     @property
     def period(self) -> int:
         return self.update_gap
 
     def init(self, w: Tensor) -> GoLoreState:
-        require_rank_fits(self.rank, w, sides=(0, 1))
-        side = compressed(self.side, w.shape)
-        P = no_basis(w, side, self.rank)
-        return GoLoreState(0.0, P, started(self.inner, project(w, Basis(side, P)), self.on_refresh))
+        return GoLoreState(0.0, *begun(self, w))
 
     def draw(self, rng: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         return normal((shape[compressed(self.side, shape)], self.rank), rng)
 
     def refresh(self, g: Tensor, state: GoLoreState, w: Tensor, draw: Tensor | None) -> GoLoreState:
-        side = compressed(self.side, w.shape)
-        old, new = Basis(side, state.P), Basis(side, self._basis(g.T if side else g, state.steps, draw))
-        turn = partial(turned, old=old, new=new)
-        inner = refreshed(self.inner, state.inner, project(w, new), on_refresh=self.on_refresh, turn=turn)
-        return GoLoreState(state.steps + self.update_gap, new.P, inner)
+        P = self._basis(g.T if compressed(self.side, w.shape) else g, state.steps, draw)
+        return GoLoreState(state.steps + self.update_gap, *rebased(self, state, w, P))
 
     def step(self, g: Tensor, state: GoLoreState, w: Tensor) -> tuple[Tensor, GoLoreState]:
-        delta, inner = step_in(self.inner, g, state.inner, w, Basis(compressed(self.side, w.shape), state.P))
-        return delta * self.scale, state._replace(inner=inner)
+        return stepped(self, g, state, w)
 
     def _basis(self, g_dl: Tensor, steps: float | Tensor, draw: Tensor) -> Tensor:
         """Both bases are made only where the count is a tensor (an ensemble): no tensor is ever branched on."""

@@ -23,29 +23,15 @@ Letters: r = rank.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from sandbox.draws import normal
 from sandbox.optimizers.base import Rule
-from sandbox.optimizers.inner_state import OnRefresh, refreshed, require_on_refresh, started
-from sandbox.optimizers.projection import (
-    Basis,
-    ProjectedState,
-    Side,
-    compressed,
-    no_basis,
-    project,
-    require_no_frame_inside,
-    require_side,
-    signed,
-    singular,
-    step_in,
-    turned,
-)
-from sandbox.optimizers.settings import require_at_least_zero, require_positive_int, require_rank_fits
+from sandbox.optimizers.inner_state import OnRefresh
+from sandbox.optimizers.one_sided import begun, rebased, require_settings, stepped
+from sandbox.optimizers.projection import ProjectedState, Side, compressed, signed, singular
 from sandbox.optimizers.sharding import like
 
 
@@ -59,37 +45,25 @@ class I3S:
     on_refresh: OnRefresh = "rotate"
 
     def __post_init__(self) -> None:
-        require_positive_int(self, "rank", "update_gap")
-        require_at_least_zero(self, "scale")
-        require_side(self, 0, 1, "short", "long")
-        require_on_refresh(self)
-        require_no_frame_inside(self)
+        require_settings(self, 0, 1, "short", "long")
 
     @property
     def period(self) -> int:
         return self.update_gap
 
     def init(self, w: Tensor) -> ProjectedState:
-        require_rank_fits(self.rank, w, sides=(0, 1))
-        side = compressed(self.side, w.shape)
-        P = no_basis(w, side, self.rank)
-        return ProjectedState(P, started(self.inner, project(w, Basis(side, P)), self.on_refresh))
+        return begun(self, w)
 
     def draw(self, rng: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         """(2, number of singular values)"""
         return normal((2, min(shape)), rng)
 
     def refresh(self, g: Tensor, state: ProjectedState, w: Tensor, draw: Tensor | None) -> ProjectedState:
-        side = compressed(self.side, w.shape)
-        U, s, _ = singular(g.T if side else g)
-        P = signed(U.index_select(1, drawn(s, draw, self.rank))).to(g.dtype)
-        old, new = Basis(side, state.P), Basis(side, P)
-        turn = partial(turned, old=old, new=new)
-        return ProjectedState(P, refreshed(self.inner, state.inner, project(w, new), on_refresh=self.on_refresh, turn=turn))
+        U, s, _ = singular(g.T if compressed(self.side, w.shape) else g)
+        return rebased(self, state, w, signed(U.index_select(1, drawn(s, draw, self.rank))).to(g.dtype))
 
     def step(self, g: Tensor, state: ProjectedState, w: Tensor) -> tuple[Tensor, ProjectedState]:
-        delta, inner = step_in(self.inner, g, state.inner, w, Basis(compressed(self.side, w.shape), state.P))
-        return delta * self.scale, state._replace(inner=inner)
+        return stepped(self, g, state, w)
 
 
 def drawn(weights: Tensor, draw: Tensor, count: int) -> Tensor:
