@@ -2,7 +2,7 @@
 
 import math
 import re
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import sympy
@@ -94,4 +94,5 @@ def _case(value: sympy.Basic, condition: sympy.Basic) -> str:
 
 def _named(text: str) -> str:
     text = text.replace("<mo>&InvisibleTimes;</mo>", '<mspace width="0.2em"/>')  # else `L eps` reads as one name
+    text = re.sub(r"&(?!(?:lt|gt|amp);)\w+;", lambda name: unescape(name.group()), text)  # XML knows no other names
     return text.replace("<mo>></mo>", "<mo>&gt;</mo>").replace("<mo><</mo>", "<mo>&lt;</mo>")
