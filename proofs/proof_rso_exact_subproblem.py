@@ -8,7 +8,7 @@ If B is a global argmin, the same holds for every t > 0. Hence sum_k E|grad f(W_
 with equality at every step on f = L |W|^2 / 2, for every m and r.
 
 Source:    derived; the constant 18 of https://arxiv.org/abs/2502.07222 is recalled and is five times as large
-Bounds:    exact_constant, argmin_constant, loss_factor of sandbox.theory.rso
+Bounds:    exact_constant, argmin_constant of sandbox.theory.rso
 Not here:  the two quadratic bounds of a smooth function, h(z) within L |z - x|^2 / 2 of its tangent at x; that h is
            Lhat-smooth; E|P^T g|^2 = |g|^2 (trace of E P P^T = I); the triangle inequality; that one-step inequalities
            add up.
@@ -19,7 +19,7 @@ Letters: l = Lhat; g0, g1 = grad h at 0 and at B; h0, h1 = h there; stationarity
 import sympy
 
 from sandbox.theory.certificate import Certificate, counterexample, is_zero, smooth_gap
-from sandbox.theory.rso import L, L_hat, argmin_constant, exact_constant, loss_factor, m, mu, progress, r, t
+from sandbox.theory.rso import L, L_hat, argmin_constant, exact_constant, m, r, t
 
 l = sympy.Symbol("l", positive=True)  # noqa: E741
 x0, x1, z, g0, g1, h0, h1, w = sympy.symbols("x0 x1 z g0 g1 h0 h1 w", real=True)
@@ -124,10 +124,3 @@ def step_12_which_gives_the_same_constant_for_every_t():
     squared_B = (eta * g0 / (1 + t)) ** 2  # at most |B|^2
     guaranteed = t * g0**2 / (2 * l * (1 + t)) + squared_B / (2 * eta)
     assert is_zero(argmin_constant.value * l * guaranteed - g0**2)
-
-
-def step_13_under_polyak_lojasiewicz_the_loss_contracts():
-    """E f(W+) - f_star <= (f - f_star) - |grad f|^2 / (C Lhat), and |grad f|^2 >= 2 mu (f - f_star)."""
-    assert is_zero(loss_factor.value - (1 - 2 * mu / (C * L_hat)))
-    assert is_zero(C * progress - 2)
-    assert loss_factor.value.subs({t: half[t], mu: L}) == 1 - sympy.Rational(5, 9) * r / m

@@ -122,6 +122,7 @@ gradient_sum_from_gap = Bound(
     requires=(*STATIONARY, L > 0, Delta0 >= 0, K >= 1, *SIZES, *STIEFEL),
     kind="exact",
     source="derived, by backward induction over the rounds; equality on L |W|^2 / 2 for every K",
+    proof="proofs/proof_rso_rounds.py",
 )
 
 loss_factor = Bound(
@@ -130,8 +131,9 @@ loss_factor = Bound(
     value=1 - progress * (r / m) * (mu / L),
     requires=(*STATIONARY, mu > 0, mu <= L, *SIZES, *STIEFEL),
     kind="upper",
-    source="derived; expectation over P, PL or strongly convex f; 1 - (5/9)(r/m)(mu/L) at t = 1/2; equality at mu = L",
-    proof=PROOF,
+    source="derived; expectation over P, PL or strongly convex f; 1 - (5/9)(r/m)(mu/L) at t = 1/2; equality at mu = L, "
+    "and for one round and any mu / L approached as m grows",
+    proof="proofs/proof_rso_loss_factor.py",
 )
 
 worst_case_slowdown = Bound(
