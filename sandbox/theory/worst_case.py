@@ -17,6 +17,8 @@ Letters: L = smoothness, mu = least curvature (-L: any smooth function, 0: conve
 from dataclasses import dataclass
 from typing import Any
 
+import sympy
+
 from sandbox.theory.worst_case_points import NotLinear, Rows, squared
 from sandbox.theory.worst_case_questions import Path, Question, answered
 from sandbox.theory.worst_case_space import Functions, Node, Space, WorstCase, require_solver
@@ -45,6 +47,19 @@ def worst_case(rule: Any, functions: Functions, question: Question, tree: Tree) 
     return answered(space, walked(rule, space, tree), question)
 
 
+def why_not_linear(rule: Any, tree: Tree) -> str | None:
+    """The sentence that `worst_case` would refuse this rule with, or None; needs no solver."""
+    w, g = (Rows(sympy.symbols(f"{name}:{tree.rows}")) for name in "wg")
+    try:
+        with linear(rule):
+            state = rule.init(w)
+            for k in range(max(2, getattr(rule, "period", 0) + 1)):  # the first step of a rule may be another one than the second
+                w, state = moved(rule, Node(w, g, 0, state), k, tree.draws[0])
+    except NotLinear as refusal:
+        return str(refusal)
+    return None
+
+
 def walked(rule: Any, space: Space, tree: Tree) -> Path:
     """Every outcome of the rule's own steps."""
     start = space.start(tree.rows)
@@ -59,16 +74,22 @@ def walked(rule: Any, space: Space, tree: Tree) -> Path:
 
 def outcomes(rule: Any, space: Space, tree: Tree, node: Node, k: int) -> list[tuple[Rows, Any]]:
     """The equally likely (weight, state) after step k."""
+    return [
+        moved(rule, node._replace(g=g), k, draw) for g in seen(space, tree, node.g) for draw in (tree.draws if due(rule, k) else (None,))
+    ]
+
+
+def due(rule: Any, k: int) -> bool:
+    """Whether the rule is a frame that begins a round at step k."""
     period = getattr(rule, "period", 0)
-    states = [node.state]
-    found = []
-    for g in seen(space, tree, node.g):
-        if period and k % period == 0:
-            states = [rule.refresh(g, node.state, node.x, draw) for draw in tree.draws]
-        for state in states:
-            delta, after = rule.step(g, state, node.x)
-            found.append((node.x + delta, after))
-    return found
+    return bool(period) and k % period == 0
+
+
+def moved(rule: Any, node: Node, k: int, draw: Any) -> tuple[Rows, Any]:
+    """(weight, state) after step k, as every shell makes it."""
+    state = rule.refresh(node.g, node.state, node.x, draw) if due(rule, k) else node.state
+    delta, state = rule.step(node.g, state, node.x)
+    return node.x + delta, state
 
 
 def seen(space: Space, tree: Tree, g: Rows) -> list[Rows]:

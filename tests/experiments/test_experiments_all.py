@@ -194,6 +194,19 @@ PREDICTED = {
         "mezo.fine-tuning-parity": "VIOLATED",
         "subzero.against-mezo": "INCONCLUSIVE",
     },
+    "worst_case_of_rules": {  # before
+        "gradient-descent.worst-case": "HOLDS",
+        "gradient-descent.worst-case.attained": "ATTAINED",
+        "gradient-descent.worst-case.ill-conditioned": "HOLDS",
+        "gradient-descent.worst-case.nonconvex": "HOLDS",
+        "rso.worst-case": "HOLDS",
+        "rso.worst-case.attained": "ATTAINED",
+        "rso.worst-case.ill-conditioned": "HOLDS",
+        "rso.worst-case.nonconvex": "HOLDS",
+        "rso.worst-case.inner-steps": "HOLDS",
+        "adam.worst-case": "OUT_OF_SCOPE",
+        "adam.worst-case.runs": "VIOLATED",
+    },
     "fine_tuning_on_text": {  # before, as far as the history shows
         "adalomo.fine-tuning-parity": "HOLDS",
         "lomo.fine-tuning-parity": "VIOLATED",
@@ -205,7 +218,9 @@ TIERS = {
     "fine_tuning_of_the_family": "full",
     "fine_tuning_on_text": "full",
     "adam_mini_throughput": "study",
+    "worst_case_of_rules": "full",
 }  # all others: quick
+TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
 every_file = pytest.mark.parametrize("name", PREDICTED)
 
 
@@ -263,10 +278,10 @@ def test_the_command_of_a_docstring_names_claims_of_its_file(experiments, module
 
 @every_file
 def test_the_tier_of_every_claim(module, name):
-    """On text the plans tune both sides, all others are grids."""
+    """The plans of training tune both sides, all others are grids."""
     for one in module[name].CLAIMS:
         assert one.tier == TIERS.get(name, "quick")
-        assert isinstance(one.plan, Grid) == (one.tier != "full")
+        assert isinstance(one.plan, Grid) == (name not in TUNED)
 
 
 @every_file

@@ -13,7 +13,7 @@ from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
 from sandbox.optimizers.sign_descent import SignDescent
 from sandbox.optimizers.weight_decay import WeightDecay
-from sandbox.theory.worst_case import linear
+from sandbox.theory.worst_case import Tree, linear, why_not_linear
 from sandbox.theory.worst_case_points import NotLinear, Rows, inner
 from sandbox.theory.worst_case_space import Functions
 
@@ -82,6 +82,12 @@ def test_a_rule_that_is_not_linear_is_refused_in_a_sentence_with_its_name(rule):
     draw = torch.tensor([[0.3], [-0.7]], dtype=torch.float64)
     with pytest.raises(NotLinear, match=r"no semidefinite worst case of .*: the rule "), linear(rule):
         moved(rule, W, G, draw)
+    assert why_not_linear(rule, Tree(1, rows=2, draws=(draw,))).startswith(f"no semidefinite worst case of {rule}: the rule ")
+
+
+@pytest.mark.parametrize("rule", LINEAR, ids=str)
+def test_of_a_linear_rule_nothing_is_said(rule):
+    assert why_not_linear(rule, Tree(1, rows=2, draws=(torch.tensor([[0.3], [-0.7]], dtype=torch.float64),))) is None
 
 
 @pytest.mark.parametrize(
