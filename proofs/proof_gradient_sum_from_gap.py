@@ -1,0 +1,100 @@
+"""Theorem. Let f be L-smooth (convex or not) and bounded below, w_k+1 = w_k - lr grad f(w_k), t = lr L, 0 < t < 2, and
+Delta0 = f(w_0) - inf f. Then for every K
+
+    sum_{k<K} |grad f(w_k)|^2  <=  2 L Delta0 (1 - rho^K) / (1 - rho),     rho = (1 - t)^2,
+
+with equality for f = L |w|^2 / 2 and every K. It is below the form with f(w_0) - f(w_K) where that difference is Delta0.
+
+Source:    derived, by induction over K from the last step to the first
+Bound:     sandbox.theory.gradient_descent.gradient_sum_from_gap
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2, and that it gives |grad f|^2 <= 2 L (f - inf f);
+           induction over K, of which steps 1 and 2 are the beginning and the step.
+"""
+
+import sympy
+
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
+from sandbox.theory.gradient_descent import Delta0, K, L, gradient_sum_from_gap, lr
+
+t, p, g, Delta1, w, q = sympy.symbols("t p g Delta1 w q", real=True)  # p = rho^K, between 0 and 1; q = 1 - t
+domain = (L > 0, t > 0, t < 2, p >= 0, p <= 1)
+smaller = sympy.Rational(999, 1000)
+
+
+def value(more: int) -> sympy.Expr:
+    """The bound for K + more steps over Delta0, in t and p."""
+    powers = (gradient_sum_from_gap.value / Delta0).subs(K, K + more).subs(lr, (1 - q) / L)
+    powers = powers.replace(lambda e: e.is_Pow and e.exp.has(K), lambda e: p * e.base ** (e.exp - 2 * K).expand())
+    return powers.subs(q, 1 - t)
+
+
+steepest = g**2 - 2 * L * Delta0  # <= 0
+descent = Delta1 - Delta0 + t * (2 - t) / (2 * L) * g**2  # <= 0
+CERTIFICATES = (
+    Certificate(
+        name="gradient_sum_from_gap",
+        claim=value(1) * Delta0 - g**2 - value(0) * Delta1,
+        hypotheses=((p, steepest), (value(0), descent)),
+        vectors=(g,),
+        domain=domain,
+    ),
+)
+
+
+def quadratic(steps: int) -> tuple[sympy.Expr, sympy.Expr]:
+    """(f(w_0), sum of squared gradients) of `steps` steps on L w^2 / 2."""
+    point, total = w, sympy.Integer(0)
+    for _ in range(steps):
+        total += (L * point) ** 2
+        point = point * (1 - t)
+    return L * w**2 / 2, total
+
+
+def step_01_of_no_step_at_all_the_sum_is_zero():
+    assert is_zero(gradient_sum_from_gap.value.subs(K, 0))
+
+
+def step_02_one_more_step_in_front_of_K_steps_gives_the_bound_for_K_plus_one():
+    """What the first step gains is paid by the descent lemma at the price of K steps, the rest by the steepest descent."""
+    (certificate,) = CERTIFICATES
+    certificate.check()
+
+
+def step_03_the_bound_for_no_step_is_the_case_p_equal_one():
+    assert is_zero(value(0).subs(p, 1)) and is_zero(value(1).subs(p, 1) - 2 * L)
+
+
+def step_04_it_is_attained_on_the_steepest_quadratic():
+    for steps in (1, 2, 3, 5):
+        gap, total = quadratic(steps)
+        assert is_zero(gradient_sum_from_gap.value.subs({K: steps, lr: t / L, Delta0: gap}) - total)
+
+
+def step_05_for_every_K_by_its_own_recursion():
+    """S_K+1(w) = |L w|^2 + S_K((1 - t) w), with S_K(w) = value * L w^2 / 2."""
+    assert is_zero((value(1) * L * w**2 / 2) - (L * w) ** 2 - value(0) * L * ((1 - t) * w) ** 2 / 2)
+
+
+def step_06_no_smaller_constant_will_do():
+    gap, total = (part.subs({w: 1, L: 1, t: sympy.Rational(1, 2)}) for part in quadratic(3))
+    numbers = {K: 3, L: 1, lr: sympy.Rational(1, 2), Delta0: gap}
+    assert smaller * gradient_sum_from_gap.value.subs(numbers) < total
+
+
+def step_07_with_the_steepest_descent_dropped_the_multiplier_of_the_rest_would_be_too_large():
+    """Without |g|^2 <= 2 L Delta0 the certificate must pay all of |g|^2 by the descent lemma: 2 L / (t (2 - t)), for every K."""
+    alone = 2 * L / (t * (2 - t))
+    assert is_zero(alone * descent - alone * (Delta1 - Delta0) - g**2)
+    assert counterexample(value(1) - alone, domain) is not None
+
+
+def step_08_with_smoothness_dropped_the_sum_grows_without_bound():
+    """f = |w| has gradient +-1 everywhere but at 0: from 1/4 with lr = 1/2 it steps between 1/4 and -1/4 for ever."""
+    numbers = {L: 1, lr: sympy.Rational(1, 2), Delta0: sympy.Rational(1, 4), K: 50}
+    assert gradient_sum_from_gap.value.subs(numbers) < 50
+
+
+def step_09_beyond_t_equal_two_the_quadratic_breaks_every_bound_that_does_not_grow():
+    gap, total = (part.subs({w: 1, L: 1, t: 3}) for part in quadratic(6))
+    limit = 2 * gap / (1 - (1 - sympy.Rational(19, 10)) ** 2)  # at t = 1.9, for all K
+    assert total > limit
