@@ -2,7 +2,7 @@
 
 Symbols: kappa = condition number of the whole Hessian; kappa_block = the largest of a block's; dim = dimension; lr =
 learning rate; noise_trace = tr(D Sigma), D the constant diagonal preconditioner, Sigma the covariance of the gradient
-noise; block_sum = sum_b sqrt(d_b tr Sigma_b); entry_sum = sum_i sqrt(Sigma_ii).
+noise; top = lam_max(D H); block_sum = sum_b sqrt(d_b tr Sigma_b); entry_sum = sum_i sqrt(Sigma_ii).
 """
 
 import sympy
@@ -10,8 +10,9 @@ import sympy
 from sandbox.theory.base import Bound
 
 kappa, kappa_block, dim, lr, noise_trace = sympy.symbols("kappa kappa_block dim lr noise_trace", real=True)
-block_sum, entry_sum = sympy.symbols("block_sum entry_sum", real=True)
+block_sum, entry_sum, top = sympy.symbols("block_sum entry_sum top", real=True)
 PROOF = "proofs/proof_blockwise_rate.py"
+FLOOR = "proofs/proof_adam_mini_noise_floor.py"
 
 
 def rate(condition: sympy.Expr) -> sympy.Expr:
@@ -62,8 +63,19 @@ noise_floor = Bound(
     quantity="stationary expected loss above the minimum",
     value=lr / 4 * noise_trace,
     requires=(lr > 0, noise_trace >= 0),
-    kind="exact",
-    source="derived from the Lyapunov equation, up to O(lr^2); it does not depend on the Hessian",
+    kind="lower",
+    source="derived from the Lyapunov equation; approached as lr -> 0; it does not depend on the Hessian",
+    proof=FLOOR,
+)
+
+noise_floor_upper = Bound(
+    name="adam_mini.noise_floor_upper",
+    quantity="stationary expected loss above the minimum",
+    value=lr * noise_trace / (4 - 2 * lr * top),
+    requires=(lr > 0, noise_trace >= 0, top > 0, lr * top < 2),
+    kind="upper",
+    source="derived from the Lyapunov equation; attained where D H has one eigenvalue",
+    proof=FLOOR,
 )
 
 noise_floor_ratio = Bound(
@@ -72,5 +84,6 @@ noise_floor_ratio = Bound(
     value=block_sum / entry_sum,
     requires=(entry_sum > 0, block_sum >= entry_sum),
     kind="exact",
-    source="derived; stationary second moments; at least 1 by Cauchy-Schwarz, 1 where Sigma_ii is constant per block",
+    source="derived; lr -> 0, second moments at those of the noise; at least 1, and 1 where Sigma_ii is constant per block",
+    proof=FLOOR,
 )
