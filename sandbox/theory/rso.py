@@ -27,6 +27,7 @@ SIZES = (r >= 1, r <= m)
 STATIONARY = (t > 0, t <= sympy.sqrt(3))
 PAPER_STEP = (sympy.Abs(t - sympy.Rational(1, 2)) < sympy.Rational(1, 10**9),)
 RATIO = "sum of squared gradient norms over Lhat times the decrease of the loss"
+INEXACT_RATIO = "sum of squared gradient norms over Lhat times (decrease of the loss + eps per round)"
 PLATEAU = "plateau of the mean squared gradient norm"
 PAPER = "Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; recalled, rebuilt by a two-line argument"
 PROOF = "proofs/proof_rso_exact_subproblem.py"
@@ -76,7 +77,7 @@ recalled_constant = Bound(
 
 inexact_constant = Bound(
     name="rso.inexact_constant",
-    quantity="sum of squared gradient norms over Lhat times (decrease of the loss + eps per round)",
+    quantity=INEXACT_RATIO,
     value=inexact,
     requires=(t > 0, *STIEFEL),
     kind="exact",
