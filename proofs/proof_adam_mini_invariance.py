@@ -110,7 +110,7 @@ def step_08_it_is_attained_in_the_limit_by_the_reflection_that_keeps_the_gradien
     assert is_zero(turned_first_step_of.value.subs({c: sympy.Rational(1, 2), d: 4}) - turned_first_step.value.subs(d, 4))
 
 
-def step_09_no_larger_bound_will_do():
+def step_09_no_larger_bound_and_no_smaller_mean_will_do():
     """d = 3, h = 1/10000 above; and g = (3, 4), turned to (5, 0+): (1, 1) comes back as (-1, 7) / 5, of cosine 3/5."""
     close = ((2 * (1 + 2 * h) ** 2 / (1 + 2 * h**2) - 3) / 3).subs(h, sympy.Rational(1, 10000))
     assert close < sympy.Rational(999, 1000) * sympy.Rational(-1, 3)
@@ -118,6 +118,7 @@ def step_09_no_larger_bound_will_do():
     back = R.T * sympy.Matrix([1, 1])
     assert R * sympy.Matrix([3, 4]) == sympy.Matrix([5, 0]) and sum(back) / 2 == sympy.Rational(3, 5)
     assert is_zero(turned_first_step_of.value.subs({d: 2, c: sympy.Rational(7, 5) / sympy.sqrt(2)}).simplify() - sympy.Rational(3, 5))
+    assert turned_first_step_mean.value.subs(d, 3).simplify() == sympy.Rational(3, 4)  # 3 (E|u_1|)^2, u_1 uniform on [-1, 1]
 
 
 def step_10_the_mean_over_gaussian_gradients_and_haar_rotations():
