@@ -98,6 +98,23 @@ PREDICTED = {
         "galore.counterexample.even-batch": "HOLDS",
         "galore.counterexample.normal-noise": "HOLDS",
     },
+    "projection_moments": {  # before, apart from trials on other seeds
+        "projection.error": "HOLDS",
+        "projection.error.gaussian": "HOLDS",
+        "projection.fourth.haar": "HOLDS",
+        "projection.fourth.gaussian": "HOLDS",
+        "projection.fourth.coordinate": "HOLDS",
+        "projection.step.attained": "ATTAINED",
+        "projection.step": "HOLDS",
+        "projection.step.wrong-law": "VIOLATED",
+        "projection.step.wrong-law.predicted": "HOLDS",
+    },
+    "projection_i3s": {  # before, apart from trials on other seeds
+        "i3s.counterexample.growth": "HOLDS",
+        "i3s.counterexample.growth.late": "HOLDS",
+        "i3s.counterexample.slow": "HOLDS",
+        "i3s.counterexample.normal-noise": "VIOLATED",
+    },
     "lomo_is_sgd": {
         "lomo.equals-sgd": "HOLDS",
     },
