@@ -5,14 +5,18 @@ neighbours have mean 0, one variance and mean correlation rho, the approximation
 
 of the energy: 1/N of white noise, all of a constant, and for rows with correlations phi^|i-j|
 (N (1 - phi^2) - 2 phi (1 - phi^N)) / (N (1 - phi))^2. For exchangeable entries with rho >= 0 no other unit direction of the
-block holds more. So compaction needs positive correlation within blocks, not smoothness.
+block holds more. So compaction needs positive correlation within blocks, not smoothness. Rows of n entries that sum to 0, as
+those of the gradient of a matrix behind a LayerNorm do (before its scale is trained), have less than white noise: averaged over all
+orders of the columns exactly (n - N) / (N (n - 1)), whatever else the rows hold.
 
 Source:    Haar (1910) for the transform; the shares derived
-Bounds:    energy, approximation_share, ar1_share of sandbox.theory.wavelet
+Bounds:    energy, approximation_share, ar1_share, centred_share of sandbox.theory.wavelet
 Not here:  that sums over the levels and blocks add up.
 
 Letters: y = phi^N, which stands for itself in the induction over N.
 """
+
+from itertools import permutations
 
 import sympy
 
@@ -109,24 +113,51 @@ def step_10_the_mean_of_the_block_is_the_best_direction_for_exchangeable_entries
     assert is_zero(4 * sum(x**2 for x in u) - sum(u) ** 2 - spread)
 
 
-def step_11_no_smaller_and_no_larger_share_will_do():
+def share_over_orders(row: tuple[int, ...], size: int) -> sympy.Expr:
+    """Mean over all orders of the energy of the blocks' approximations over that of the row."""
+    shares = []
+    for order in permutations(row):
+        blocks = [order[i : i + size] for i in range(0, len(row), size)]
+        shares.append(sympy.Rational(sum(sum(block) ** 2 for block in blocks), size * sum(x**2 for x in row)))
+    return sum(shares) / len(shares)
+
+
+def step_11_rows_that_sum_to_zero_have_the_mean_correlation_minus_one_over_n_minus_one():
+    """0 = (sum x)^2 = sum x_i^2 + sum over pairs, and every pair meets equally often over all orders."""
+    n = haar.n
+    assert is_zero(haar.centred_share.value - haar.approximation_share.value.subs(rho, -1 / (n - 1)))
+    assert counterexample(1 - haar.N.subs(level, 2) * haar.centred_share.value.subs(level, 2), (n >= 4,)) is None
+
+
+def step_12_attained_by_every_row_that_sums_to_zero():
+    for row in ((3, -1, -2, 0), (1, 1, 1, -3), (5, -2, -2, -1)):
+        for levels, size in ((1, 2), (2, 4)):
+            assert share_over_orders(row, size) == haar.centred_share.value.subs({level: levels, haar.n: 4})
+    assert share_over_orders((1, 2, -3, 4, -5, 1), 2) == haar.centred_share.value.subs({level: 1, haar.n: 6})
+
+
+def step_13_dropped_the_zero_sum_the_share_is_another():
+    assert share_over_orders((3, -1, -2, 1), 2) != haar.centred_share.value.subs({level: 1, haar.n: 4})
+
+
+def step_14_no_smaller_and_no_larger_share_will_do():
     for factor in (sympy.Rational(999, 1000), sympy.Rational(1001, 1000)):
         assert not is_zero(factor * haar.approximation_share.value.subs(level, 1) - energy_of_approximation(equicorrelated(2)))
         assert not is_zero(factor * haar.ar1_share.value.subs(level, 2) - energy_of_approximation(autoregressive(4)))
 
 
-def step_12_dropped_equal_variances_the_share_is_another():
+def step_15_dropped_equal_variances_the_share_is_another():
     unequal = sympy.diag(3, 1) * equicorrelated(2) * sympy.diag(3, 1)
     assert not is_zero(energy_of_approximation(unequal) - haar.approximation_share.value.subs(level, 1))
 
 
-def step_13_dropped_exchangeability_smooth_rows_need_their_own_formula():
+def step_16_dropped_exchangeability_smooth_rows_need_their_own_formula():
     """The correlation phi of neighbours in place of the mean correlation of the block says too much."""
     phi_0 = {rho: sympy.Rational(1, 2), phi: sympy.Rational(1, 2), level: 2}
     assert haar.ar1_share.value.subs(phi_0) < haar.approximation_share.value.subs(phi_0)
 
 
-def step_14_beyond_the_least_correlation_no_covariance_exists():
+def step_17_beyond_the_least_correlation_no_covariance_exists():
     """(1 + (N-1) rho) < 0 would be a negative energy; at -1/(N-1) the approximation is empty."""
     assert haar.approximation_share.value.subs({level: 2, rho: -sympy.Rational(1, 3)}) == 0
     assert counterexample(haar.approximation_share.value.subs(level, 2), (rho <= 1, rho >= -1)) is not None

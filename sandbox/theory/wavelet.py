@@ -5,7 +5,7 @@ are the other N - 1 coefficients.
 
 Symbols: level; rho = mean correlation of two different entries of a block, phi = that of neighbours in an AR(1) row;
 delta = largest difference of neighbours, in loss / param; b1 = Adam's first beta; t = number of the step, from 1;
-imbalance = |A| / |D| of a pair. Entries have mean 0 and one variance where a mean energy is spoken of.
+imbalance = |A| / |D| of a pair; n = columns of the gradient. Entries have mean 0 and one variance where a mean energy is spoken of.
 
 What no constant expresses: of the scale laws, that v stands at its mean (b2 -> 1) and that no limiter acts.
 """
@@ -14,7 +14,7 @@ import sympy
 
 from sandbox.theory.base import Bound
 
-rho, phi, delta, b1, imbalance = sympy.symbols("rho phi delta b1 imbalance", real=True)
+rho, phi, delta, b1, imbalance, n = sympy.symbols("rho phi delta b1 imbalance n", real=True)
 level, t = sympy.symbols("level t", integer=True)
 
 N = 2**level
@@ -46,6 +46,15 @@ ar1_share = exact(
     (*LEVEL, phi > -1, phi < 1),
     HAAR_PROOF,
     "derived; rows with correlations phi^|i - j|",
+)
+
+centred_share = exact(
+    "centred_share",
+    SHARE,
+    (n - N) / (N * (n - 1)),
+    (*LEVEL, n >= N, n >= 2),
+    HAAR_PROOF,
+    "derived; every row of the gradient sums to 0, as behind a LayerNorm without scale; mean over all orders of the columns",
 )
 
 dropped_error = exact(

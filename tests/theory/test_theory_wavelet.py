@@ -56,6 +56,17 @@ def test_the_share_of_an_autoregressive_row(level, phi):
     assert abs(z_score(kept - share * all_of_it, 0)) < 4 < abs(z_score(kept - 1.05 * share * all_of_it, 0))
 
 
+@pytest.mark.parametrize(("level", "n"), [(1, 6), (2, 12)])
+def test_the_share_of_rows_that_sum_to_zero_over_random_orders(level, n):
+    rng = np.random.default_rng(6)
+    x = rng.standard_t(3, n)
+    x -= x.mean()
+    shuffled = rng.permuted(np.tile(x, (20_000, 1)), axis=1)
+    shares = (block_means(shuffled, 2**level) ** 2).sum(1) / (x @ x)
+    limit = wavelet.centred_share.at(level=level, n=n)
+    assert abs(z_score(shares, limit)) < 4 < abs(z_score(shares, 2.0**-level))
+
+
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_no_row_with_small_differences_loses_more_than_a_ramp(level):
     """The loss is convex in the differences, so its maximum is at differences of +-delta: all of them are tried."""
