@@ -16,6 +16,7 @@ from sandbox.report.figures import overview
 from sandbox.report.look import CSS, JS, PAGE
 from sandbox.report.section import claim_section, inline, recorded
 from sandbox.report.theorems import theorems
+from sandbox.report.worst_cases import worst_cases
 from sandbox.verdict import Outcome
 
 COLUMNS = ("claim", "kind", "outcome", "measured", "limit", "predicted", "seeds", "seconds", "tier")
@@ -36,7 +37,7 @@ def write_page(results: Sequence[Result], out_dir: Path, root: Path) -> Path:
 def page(results: Sequence[Result], root: Path) -> str:
     """The page as text."""
     ordered = sorted(results, key=lambda r: (r.agrees, r.claim.id.partition(".")[0], r.claim.id))
-    body = [head(ordered), _picture(ordered), table(ordered), "<h2>Claim by claim</h2>"]
+    body = [head(ordered), _picture(ordered), worst_cases(ordered), table(ordered), "<h2>Claim by claim</h2>"]
     body += [claim_section(result, root) for result in ordered]
     body.append(theorems(ordered, root))
     return PAGE.format(title=f"{len(ordered)} claims, checked", css=CSS, js=JS, body="\n".join(body))

@@ -17,15 +17,29 @@ import torch
 
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
-from sandbox.theory import gradient_descent, rso
+from sandbox.theory import (
+    gradient_descent,
+    gradient_descent_convex,
+    noisy_gradient,
+    rso,
+    rso_inexact,
+    rso_inner_steps,
+    rso_rates,
+    worst_case_space,
+)
 from sandbox.theory.base import Bound
 from sandbox.theory.worst_case import Tree, worst_case
 from sandbox.theory.worst_case_points import squared
 from sandbox.theory.worst_case_questions import (
     DISTANCE_FROM_DISTANCE,
+    GAP_FROM_DISTANCE,
     GAP_FROM_GAP,
+    GRADIENT_FROM_DISTANCE,
+    GRADIENT_FROM_GAP,
     GRADIENT_SUM,
     GRADIENT_SUM_FROM_GAP,
+    LEAST_GRADIENT,
+    LEAST_GRADIENT_FROM_GAP,
     Question,
     decrease,
     gradient_sum,
@@ -37,6 +51,7 @@ from sandbox.theory.worst_case_subproblem import IDENTITY, Rounds, transposed, w
 MISSING = [name for name in NEEDED if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"semidefinite worst cases need {', '.join(MISSING)}: pip install -e .[dev]")
 TOLERANCE = 1e-6
+COMPARED = (gradient_descent, gradient_descent_convex, noisy_gradient, rso, rso_inexact, rso_inner_steps, rso_rates)
 T = 0.5  # t, the paper's step
 SMOOTH, CONVEX, STRONGLY_CONVEX = Functions(L=2.0, mu=-2.0), Functions(L=2.0, mu=0.0), Functions(L=2.0, mu=0.2)
 COORDINATES = tuple(torch.tensor(draw, dtype=torch.float64) for draw in ([[0.0], [1.0]], [[1.0], [0.0]]))
@@ -89,10 +104,40 @@ def weighted(a):
 
 # |grad|^2 while f does not decrease and the accuracy is at most 1: how high a run can stay
 STALLED = Question(gradient_sum, lambda path: [decrease(path)[0] + 1.0, path.levels[-1][0].state.excess])
+ACCURATE = Question(gradient_sum, lambda path: [decrease(path)[0], path.levels[-1][0].state.excess * (1 / 0.3)])
+AT_THE_START = Question(lambda path: [gradients(path)[0]], decrease)
 
 
 def nothing_more(attempt):
     return []
+
+
+def half_accurate_value(attempt):
+    return [attempt.excess - attempt.start * 0.25]
+
+
+def relative_residual(s):
+    return lambda attempt: [attempt.residual - attempt.gradient * s**2]
+
+
+def with_residual(D):
+    return Question(gradient_sum, lambda path: [decrease(path)[0] + path.levels[-1][0].state.residual * (D / SMOOTH.L)])
+
+
+def inner_steps(step, question, T_inner=1, eta=None):
+    """One round of the frame with a full basis, m = r = 1, so Lhat = L: T inner steps of step / Lhat."""
+    rule = RSO(GradientDescent(step / SMOOTH.L), 1, update_gap=T_inner, eta=eta, law="coordinate", side=0)
+    return worst_case(rule, SMOOTH, question, Tree(T_inner, draws=(torch.zeros(1, 1, dtype=torch.float64),))).certified
+
+
+def every_step(eta):
+    """The squared gradients of F, with its pull B / eta, at all inner steps; the basis is full."""
+    return Question(lambda path: [sum(squared(one.g + one.state.B * (1 / eta)) for (one,) in path.levels[:-1])], decrease)
+
+
+def best_mean(noise, steps):
+    lr = noisy_gradient.best_step.at(L=2.0, Delta0=1.0, v=noise, K=steps)
+    return descent(lr, SMOOTH, GRADIENT_SUM_FROM_GAP, steps, noise=noise) / steps
 
 
 def best_lr(functions):
@@ -171,15 +216,147 @@ CASES = (
         lambda: solved(T, GAP_FROM_GAP, 1, functions=STRONGLY_CONVEX, bases=HALF),
     ),
 )
+DESCENT_CASES = (
+    *(
+        Case(bound, {"L": 2.0, "lr": lr, "K": K} | gap, lambda lr=lr, K=K, question=question: descent(lr, SMOOTH, question, K))
+        for bound, question, gap in (
+            (gradient_descent.gradient_min, LEAST_GRADIENT, {}),
+            (gradient_descent.gradient_min_from_gap, LEAST_GRADIENT_FROM_GAP, {"Delta0": 1.0}),
+        )
+        for lr, K in ((0.25, 1), (0.25, 5), (0.7, 3), (0.85, 2))
+    ),
+    *(
+        Case(bound, {"L": 2.0, "lr": 0.95, "K": K} | gap, lambda K=K, question=question: descent(0.95, SMOOTH, question, K))
+        for bound, question, gap in (
+            (gradient_descent.gradient_min_long, LEAST_GRADIENT, {}),
+            (gradient_descent.gradient_min_long_from_gap, LEAST_GRADIENT_FROM_GAP, {"Delta0": 1.0}),
+        )
+        for K in (1, 4)
+    ),
+    *(
+        Case(bound, {"L": 2.0, "lr": lr, "K": K} | start, lambda lr=lr, K=K, question=question: descent(lr, CONVEX, question, K))
+        for bounds, question, start in (
+            ((gradient_descent_convex.loss_from_distance, gradient_descent_convex.textbook_loss), GAP_FROM_DISTANCE, {"R": 1.0}),
+            ((gradient_descent_convex.gradient_from_distance,), GRADIENT_FROM_DISTANCE, {"R": 1.0}),
+            ((gradient_descent_convex.gradient_from_gap,), GRADIENT_FROM_GAP, {"Delta0": 1.0}),
+        )
+        for bound in bounds
+        for lr, K in ((0.2, 4), (0.5, 2), (0.7, 3))
+        if lr <= 0.5 or bound is not gradient_descent_convex.textbook_loss
+    ),
+    *(
+        Case(bound, {"L": 2.0, "lr": 0.9, "K": K} | start, lambda K=K, question=question: descent(0.9, CONVEX, question, K))
+        for bound, question, start in (
+            (gradient_descent_convex.any_loss, GAP_FROM_DISTANCE, {"R": 1.0}),
+            (gradient_descent_convex.any_gradient, GRADIENT_FROM_DISTANCE, {"R": 1.0}),
+            (gradient_descent_convex.any_gradient_from_gap, GRADIENT_FROM_GAP, {"Delta0": 1.0}),
+        )
+        for K in (1, 6)
+    ),
+    Case(
+        noisy_gradient.sum_from_gap,
+        {"L": 2.0, "lr": 0.3, "K": 3, "Delta0": 1.0, "v": 0.7},
+        lambda: descent(0.3, SMOOTH, GRADIENT_SUM_FROM_GAP, 3, noise=0.7),
+    ),
+    *(
+        Case(bound, {"L": 2.0, "K": 2, "Delta0": 1.0, "v": 0.7}, lambda: best_mean(noise=0.7, steps=2))
+        for bound in (noisy_gradient.best_mean, noisy_gradient.recalled_mean)
+    ),
+    *(
+        Case(
+            noisy_gradient.distance,
+            {"L": 2.0, "mu": 0.2, "lr": lr, "K": 2, "R": 1.0, "v": 0.7},
+            lambda lr=lr: descent(lr, STRONGLY_CONVEX, DISTANCE_FROM_DISTANCE, 2, noise=0.7),
+        )
+        for lr in (0.3, 0.95)
+    ),
+)
+RSO_CASES = (
+    Case(rso_inexact.relative_value, {"t": T, "w": 0.5, **STIEFEL}, lambda: solved(T, GRADIENT_SUM, 1, accept=half_accurate_value) / 2.0),
+    *(
+        Case(
+            rso_inexact.relative_residual,
+            {"t": t, "s": s, **STIEFEL},
+            lambda t=t, s=s: solved(t, GRADIENT_SUM, 1, accept=relative_residual(s)) / 2.0,
+        )
+        for t, s in ((T, 0.3), (T, 0.48), (0.9, 0.1))
+    ),
+    *(
+        Case(
+            rso_inexact.absolute_residual,
+            {"t": T, "D": D, **STIEFEL},
+            lambda D=D: solved(T, with_residual(D), 1, accept=nothing_more) / 2.0,
+        )
+        for D in (0.3, 1.0, 4.0)
+    ),
+    Case(
+        rso_inexact.accuracy_envelope,
+        {"t": T, "L": 2.0, "m": 1, "r": 1, "eps": 0.3, "decrease": 1.0, **STIEFEL},
+        lambda: solved(T, ACCURATE, 1, accept=nothing_more),
+    ),
+    *(Case(rso_inner_steps.one_step, {"step": a, **STIEFEL}, lambda a=a: inner_steps(a, GRADIENT_SUM) / 2.0) for a in (0.3, 1.0, 1.7)),
+    *(
+        Case(
+            rso_inner_steps.every_step,
+            {"t": t, "step": t / (1 + t), **STIEFEL},
+            lambda t=t, n=n: inner_steps(t / (1 + t), every_step(t / 2.0), n, eta=t / 2.0) / 2.0,
+        )
+        for t, n in ((T, 1), (T, 4), (3.0, 2))
+    ),
+    *(
+        Case(
+            rso_inner_steps.full_steps,
+            {"t": t, **STIEFEL},
+            lambda t=t, n=n: inner_steps(t / (1 + t), AT_THE_START, n, eta=t / 2.0) / 2.0,
+        )
+        for t, n in ((T, 5), (3.0, 3))
+    ),
+    Case(
+        rso_rates.proximal_loss_factor,
+        {"t": 2.5, "m": 1, "r": 1, "L": 2.0, "mu": 0.2, **STIEFEL},
+        lambda: solved(2.5, GAP_FROM_GAP, 1, functions=STRONGLY_CONVEX),
+    ),
+    *(
+        Case(bound, {"t": t, "m": 1, "r": 1, **STIEFEL}, lambda t=t, K=K: K * solved(t, LEAST_GRADIENT, K) / 2.0)
+        for bound, t, K in (
+            (rso_rates.smallest_gradient, T, 1),
+            (rso_rates.smallest_gradient, T, 4),
+            (rso_rates.smallest_gradient_long, 1.5, 1),
+            (rso_rates.smallest_gradient_long, 1.5, 3),
+        )
+    ),
+    Case(
+        rso_rates.smallest_gradient_from_gap,
+        {"t": T, "m": 1, "r": 1, "L": 2.0, "Delta0": 1.0, "K": 3, **STIEFEL},
+        lambda: solved(T, LEAST_GRADIENT_FROM_GAP, 3),
+    ),
+    *(
+        Case(
+            rso_rates.smallest_expected_gradient,
+            {"t": T, "m": 2, "r": 1, **STIEFEL},
+            lambda K=K: K * rounds_of_the_frame(T, LEAST_GRADIENT, K) / 4.0,
+        )
+        for K in (1, 3)
+    ),
+)
 NOT_A_WORST_CASE = {
     "rso.any_sampling_constant": "it is false: a Gaussian basis breaks it",
     "rso.worst_case_slowdown": "a ratio of two bounds",
     "rso.effective_rank_slowdown": "an approximation for a spectrum that is given",
     "rso.haar_smoothness": "a moment of the law of P",
+    "noisy_gradient.best_step": "a minimiser, whose value is best_mean",
+    "noisy_gradient.floor": "the limit of sum_from_gap over K",
+    "noisy_gradient.biased_floor": "about one instance",
+    "rso_rates.best_t_gradient": "a minimiser",
+    "rso_rates.best_t_accelerated": "a minimiser",
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.bound.name + "-" + "-".join(f"{k}={v}" for k, v in case.constants.items()))
+@pytest.mark.parametrize(
+    "case",
+    CASES + DESCENT_CASES + RSO_CASES,
+    ids=lambda case: f"{case.bound.name} {case.constants}",
+)
 def test_the_closed_form_is_the_semidefinite_worst_case(case):
     """Exact bounds are reached; an upper bound is not exceeded."""
     value, limit = case.value(), case.bound.at(**case.constants)
@@ -190,9 +367,26 @@ def test_the_closed_form_is_the_semidefinite_worst_case(case):
 
 
 def test_every_bound_of_the_two_systems_is_compared_or_says_why_not():
-    bounds = {bound.name for module in (gradient_descent, rso) for bound in vars(module).values() if isinstance(bound, Bound)}
-    compared = {case.bound.name for case in CASES}
+    bounds = {bound.name for module in COMPARED for bound in vars(module).values() if isinstance(bound, Bound)}
+    compared = {case.bound.name for case in CASES + DESCENT_CASES + RSO_CASES}
     assert bounds == compared | NOT_A_WORST_CASE.keys() and not compared & NOT_A_WORST_CASE.keys()
+
+
+@pytest.mark.parametrize(("lr", "K"), [(0.3, 5), (0.85, 3), (0.97, 8)])
+def test_the_conjectures_on_convex_functions_are_reached_not_only_kept(lr, K):
+    for bound, question, start in (
+        (gradient_descent_convex.any_loss, GAP_FROM_DISTANCE, {"R": 1.0}),
+        (gradient_descent_convex.any_gradient, GRADIENT_FROM_DISTANCE, {"R": 1.0}),
+        (gradient_descent_convex.any_gradient_from_gap, GRADIENT_FROM_GAP, {"Delta0": 1.0}),
+    ):
+        limit = bound.at(L=2.0, lr=lr, K=K, **start)
+        assert descent(lr, CONVEX, question, K) == pytest.approx(limit, rel=1e-5)  # small values: the solver's error is absolute
+
+
+def test_a_residual_beyond_the_proven_domain_costs_more():
+    """At t = 1/2 the domain of relative_residual ends at s = 0.4875."""
+    formula = float(rso_inexact.relative_residual.value.subs({rso_inexact.t: 0.5, rso_inexact.s: 0.6}))
+    assert solved(T, GRADIENT_SUM, 1, accept=relative_residual(0.6)) / 2.0 > 1.01 * formula
 
 
 def test_a_stationary_point_is_not_an_argmin_beyond_the_square_root_of_three():
@@ -200,20 +394,10 @@ def test_a_stationary_point_is_not_an_argmin_beyond_the_square_root_of_three():
     assert solved(1.8, GRADIENT_SUM, 1) / 2.0 > 1.5 * rso.argmin_constant.at(t=1.8, **STIEFEL)
 
 
-@pytest.mark.parametrize("T_inner", [1, 2, 3])
-def test_inner_gradient_steps_cost_what_an_exact_solution_costs(T_inner):
-    """At the start of one round of T inner steps eta / (1 + t); a conjecture for every T, here numbers for T <= 3."""
-    at_the_start = Question(lambda path: [gradients(path)[0]], decrease)
-    value = worst_case(frame(T, 2.0, steps=T_inner), SMOOTH, at_the_start, Tree(T_inner, rows=2, draws=COORDINATES)).certified
-    assert value / 4.0 == pytest.approx(rso.exact_constant.at(t=T, **STIEFEL), rel=TOLERANCE)
-
-
 @pytest.mark.parametrize("n", [1, 3])
 def test_the_conditions_are_those_of_other_people_s_gradient_descent_and_heavy_ball(n):
     """PEPit's examples write the methods and the classes themselves."""
     convex = importlib.import_module("PEPit.examples.unconstrained_convex_minimization")
-    from sandbox.theory.worst_case_questions import GAP_FROM_DISTANCE
-
     theirs, _ = convex.wc_gradient_descent(L=2.0, gamma=0.3, n=n, solver="CLARABEL", verbose=-1)
     assert descent(0.3, CONVEX, GAP_FROM_DISTANCE, n) == pytest.approx(theirs, rel=TOLERANCE)
     theirs, _ = convex.wc_heavy_ball_momentum(mu=0.2, L=2.0, alpha=0.3, beta=0.4, n=n, solver="CLARABEL", verbose=-1)
@@ -241,6 +425,12 @@ def test_a_rate_beyond_two_over_l_has_no_finite_worst_case():
 def test_the_two_values_of_the_solver_agree():
     found = worst_case(GradientDescent(0.5), SMOOTH, GRADIENT_SUM, Tree(4))
     assert found.gap < TOLERANCE and found.attained > 1
+
+
+def test_two_values_that_do_not_agree_are_no_answer(monkeypatch):
+    monkeypatch.setattr(worst_case_space, "AGREE", 1e-15)
+    with pytest.raises(ArithmeticError, match="the two values 4.04040.* and 4.04040.*, which must agree to 1e-15"):
+        worst_case(GradientDescent(0.45), SMOOTH, GRADIENT_SUM, Tree(2))
 
 
 def test_a_matrix_of_rows_is_no_other_problem_than_a_vector():
