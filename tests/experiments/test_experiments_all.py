@@ -87,6 +87,23 @@ PREDICTED = {
         "adam-mini.throughput.gpu": "HOLDS",
         "adam-mini.throughput.gpu.gain": "VIOLATED",
     },
+    "hessian_block_ratio": {  # before
+        "hessian.softmax-mass.attained": "ATTAINED",
+        "hessian.softmax-mass.two": "ATTAINED",
+        "hessian.softmax-mass": "HOLDS",
+        "hessian.softmax-mass.lower": "HOLDS",
+        "hessian.softmax-mass.squared": "VIOLATED",
+        "hessian.block-newton": "HOLDS",
+        "hessian.block-newton.lower": "HOLDS",
+        "hessian.growth": "VIOLATED",
+    },
+    "hessian_hidden_block_ratio": {  # before
+        "hessian.relu-ratio": "HOLDS",
+        "hessian.relu-ratio.cross-entropy": "HOLDS",
+        "hessian.relu-ratio.upper": "HOLDS",
+        "hessian.relu-ratio.attained": "ATTAINED",
+        "hessian.relu-ratio.block-diagonal-by-cross-entropy": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
