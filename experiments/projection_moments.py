@@ -18,6 +18,8 @@ Broken assumption: at lr = r/(m L), which is the best for Haar, a Gaussian basis
 
 Written and committed before the first run of these settings; a trial on 6 other seeds gave the spread. Each seed averages 512 bases, so
 32 seeds have a standard error of 0.9 % where |S g|^2 spreads most (Gaussian, r = 4); tau leaves five times that.
+Changed after the first run: projection.fourth.gaussian was 2.5 % above its limit with a standard error of 1.2 %, which the correction for
+many claims calls inconclusive; the Gaussian moments now have 96 fresh seeds, with the same predictions and taus.
 """
 
 from dataclasses import dataclass
@@ -215,7 +217,7 @@ CLAIMS = (
         id="projection.error.gaussian",
         statement="with a Gaussian basis it errs by (m+1)/r times |g|^2, which is more by (r+1)/r",
         quantity=projections.ERROR,
-        plan=Grid(GAUSSIAN, MANY),
+        plan=Grid(GAUSSIAN, tuple(range(1000, 1096))),
         estimate=Mean("error"),
         bound=projections.error_gaussian,
     ),
@@ -231,7 +233,7 @@ CLAIMS = (
         id="projection.fourth.gaussian",
         statement="E|P^T g|^4 = (r+2)/r |g|^4 for a Gaussian basis and any g",
         quantity=projections.FOURTH,
-        plan=Grid(GAUSSIAN, MANY),
+        plan=Grid(GAUSSIAN, tuple(range(1000, 1096))),
         estimate=Mean("fourth"),
         bound=projections.fourth_gaussian,
         subject="projection.error.gaussian",
