@@ -13,8 +13,8 @@ import sympy
 
 from sandbox.theory.base import Bound
 
-S, information, entropy = sympy.symbols("S information entropy", real=True)
-N = sympy.Symbol("N", real=True)
+S, information, entropy, minor = sympy.symbols("S information entropy minor", real=True)
+N, m, n = sympy.symbols("N m n", real=True)
 PROOF = "proofs/proof_rank_one_nmf.py"
 
 
@@ -41,6 +41,11 @@ def mutual_information(V: sympy.Matrix) -> sympy.Expr:
     return sum((x_log_ratio(p, q) for p, q in zip(joint, independent, strict=True)), sympy.Integer(0))
 
 
+def expected_entropy(x: sympy.Expr) -> sympy.Expr:
+    """h(x) = E v log v for v = chi^2_x / x, a mean of x squares of Gaussians."""
+    return sympy.digamma(x / 2 + 1) - sympy.log(x / 2)
+
+
 error = Bound(
     name="factorisation.error",
     quantity="I-divergence of a second moment from its rank-one factorisation",
@@ -58,13 +63,27 @@ error_limit = Bound(
     requires=(S > 0, entropy >= 0),
     kind="upper",
     source="derived; entropy = the smaller marginal entropy, at most log min(m, n); equality for permutations",
+    proof="proofs/proof_factored_entropy.py",
+)
+
+entry_error = Bound(
+    name="factorisation.entry_error",
+    quantity="largest error of an entry of the rank-one factorisation",
+    value=(m - 1) * (n - 1) * minor / S,
+    requires=(S > 0, m >= 1, n >= 1, minor >= 0),
+    kind="upper",
+    source="derived; minor = the largest 2 x 2 minor in absolute value, so that the factorisation is exact for rank one alone; equality "
+    "for every size, and for every 2 x 2 matrix",
+    proof="proofs/proof_factored_entropy.py",
 )
 
 sampling_error = Bound(
     name="factorisation.sampling_error",
     quantity="relative I-divergence of an averaged rank-one second moment from its factorisation",
-    value=sympy.digamma(N / 2 + 1) - sympy.log(N / 2),
+    value=expected_entropy(N),
     requires=(N > 0,),
-    kind="exact",
-    source="derived; g_ij^2 = a_i b_j z^2, z Gaussian, N averages, large matrices: E v log v with v = chi2_N / N",
+    kind="upper",
+    source="derived; g_ij^2 = a_i b_j z^2, z Gaussian, N averages; ratio of expectations, for every size, a and b: what is missing is "
+    "E D(V1 || truth) >= 0, which vanishes for large matrices",
+    proof="proofs/proof_factored_noise.py",
 )
