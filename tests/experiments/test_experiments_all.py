@@ -188,6 +188,23 @@ PREDICTED = {
         "gradient-descent.convex-loss.conjecture": "HOLDS",
         "gradient-descent.convex-loss.maximum": "HOLDS",
     },
+    "gradient_descent_noise": {  # before
+        "gradient-descent.noisy-sum.attained": "ATTAINED",
+        "gradient-descent.noisy-sum": "HOLDS",
+        "gradient-descent.noisy-floor": "HOLDS",
+        "gradient-descent.noisy-floor.biased": "HOLDS",
+        "gradient-descent.noisy-best": "HOLDS",
+        "gradient-descent.noisy-best.recalled": "HOLDS",
+    },
+    "gradient_descent_clipped": {  # before
+        "gradient-descent.clipped-sum": "HOLDS",
+        "gradient-descent.clipped-sum.attained": "ATTAINED",
+        "gradient-descent.clipped-sum.recalled": "HOLDS",
+        "gradient-descent.normalised-mean": "HOLDS",
+        "gradient-descent.normalised-floor": "HOLDS",
+        "gradient-descent.normalised-floor.kink": "HOLDS",
+        "gradient-descent.clipped-noise": "HOLDS",
+    },
     "lomo_table_1": {
         "lomo.table-1.columns": "HOLDS",
         "lomo.table-1.totals": "HOLDS",
