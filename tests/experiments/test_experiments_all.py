@@ -104,6 +104,20 @@ PREDICTED = {
         "hessian.relu-ratio.attained": "ATTAINED",
         "hessian.relu-ratio.block-diagonal-by-cross-entropy": "VIOLATED",
     },
+    "adam_mini_turned_steps": {  # before
+        "adam.turned-step.mean": "HOLDS",
+        "adam.turned-step.lower": "HOLDS",
+        "adam.turned-step.attained": "ATTAINED",
+        "adam-mini.turned-step": "HOLDS",
+        "adam-mini.turned-step.two-blocks": "VIOLATED",
+    },
+    "adam_mini_descent": {  # before
+        "adam-mini.descent.attained": "ATTAINED",
+        "adam-mini.descent": "HOLDS",
+        "adam-mini.descent.best": "HOLDS",
+        "adam-mini.descent.momentum": "HOLDS",
+        "adam-mini.descent.no-memory": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
