@@ -3,7 +3,7 @@
 Claims: the worst case of the code of gradient descent and of RSO, by semidefinite programming over all smooth functions, is the
         closed form for every K; runs on L |W|^2 / 2 reach it and runs on other instances stay below; T inner gradient steps cost
         what an exact subproblem costs; Adam has no such value, and the one of gradient descent does not limit it
-Proof:  proofs/proof_gradient_sum_from_gap.py, proofs/proof_rso_rounds.py, proofs/proof_rso_inner_steps.py
+Proof:  proofs/proof_gradient_sum_from_gap.py and proofs/proof_rso_rounds.py and proofs/proof_rso_inner_steps.py
 Cost:   about 30 s on one core; the extra `dev` (PEPit, cvxpy, Clarabel)
 Run:    sandbox check gradient-descent.worst-case rso.worst-case adam.worst-case --tier full
 

@@ -344,6 +344,25 @@ PREDICTED = {
         "mezo.fine-tuning-parity": "VIOLATED",
         "subzero.against-mezo": "INCONCLUSIVE",
     },
+    "rso_inner_solvers": {  # before
+        "rso.inner-solvers.rounds": "HOLDS",
+        "rso.inner-solvers.rounds.gaussian": "HOLDS",
+        "rso.inner-solvers.rank": "HOLDS",
+        "rso.inner-solvers.rank.gaussian": "HOLDS",
+        "rso.inner-solvers.rank.gaussian-full": "VIOLATED",
+        "rso.inner-solvers.prox": "HOLDS",
+        "rso.inner-solvers.noise-floor": "HOLDS",
+        "rso.inner-solvers.two-point": "HOLDS",
+        "rso.inner-solvers.adam-floor": "HOLDS",
+    },
+    "rso_gradient_count": {  # before
+        "rso.gradient-count.rank": "HOLDS",
+        "rso.gradient-count.interval": "HOLDS",
+        "rso.gradient-count.prox": "HOLDS",
+        "rso.gradient-count.heavy-ball": "HOLDS",
+        "rso.gradient-count.nesterov": "HOLDS",
+        "rso.gradient-count.law": "HOLDS",
+    },
     "worst_case_of_rules": {  # before
         "gradient-descent.worst-case": "HOLDS",
         "gradient-descent.worst-case.attained": "ATTAINED",
@@ -369,6 +388,7 @@ TIERS = {
     "fine_tuning_on_text": "full",
     "adam_mini_throughput": "study",
     "worst_case_of_rules": "full",
+    "rso_gradient_count": "full",
 }  # all others: quick
 TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
 every_file = pytest.mark.parametrize("name", PREDICTED)
