@@ -118,6 +118,14 @@ PREDICTED = {
         "adam-mini.descent.momentum": "HOLDS",
         "adam-mini.descent.no-memory": "VIOLATED",
     },
+    "adam_mini_noise_floor": {  # before
+        "adam-mini.noise-floor.attained": "ATTAINED",
+        "adam-mini.noise-floor": "HOLDS",
+        "adam-mini.noise-floor.upper": "HOLDS",
+        "adam-mini.noise-floor.ratio": "HOLDS",
+        "adam-mini.noise-floor.momentum": "HOLDS",
+        "adam-mini.noise-floor.free": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
