@@ -147,6 +147,16 @@ PREDICTED = {
         "adam-mini.noise-floor.momentum": "HOLDS",
         "adam-mini.noise-floor.free": "VIOLATED",
     },
+    "adam_mini_preconditioners": {  # before
+        "adam.frozen.start-decides": "HOLDS",
+        "adam.frozen.start-decides.dense": "VIOLATED",
+        "adam.preconditioner.lower": "HOLDS",
+        "adam.preconditioner.lower.diagonal": "ATTAINED",
+        "adam.preconditioner.upper": "HOLDS",
+        "adam.preconditioner.bipartite": "HOLDS",
+        "adam-mini.preconditioner.bipartite": "ATTAINED",
+        "adam.preconditioner.triangle": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
