@@ -44,3 +44,26 @@ full_steps = Bound(
     source="derived; any T >= 1 steps of step = t / (1+t), for every t the C(t) of the exact solution; equality on L |W|^2 / 2",
     proof=PROOF,
 )
+
+GAIN = "decrease of one gradient step 1/Lhat over the decrease of the exact subproblem"
+GAIN_PROOF = "proofs/proof_rso_step_against_solution.py"
+
+gain_of_one_step = Bound(
+    name="rso_inner_steps.gain_of_one_step",
+    quantity=GAIN,
+    value=sympy.Integer(1),
+    requires=(t > 0, t <= sympy.Rational(1, 2), *STIEFEL),
+    kind="lower",
+    source="derived; every quadratic and every P; the paper's t = 1/2 is the largest such t; equality at curvature -Lhat there",
+    proof=GAIN_PROOF,
+)
+
+gain_of_one_step_convex = Bound(
+    name="rso_inner_steps.gain_of_one_step_convex",
+    quantity=GAIN,
+    value=sympy.Integer(1),
+    requires=(t > 0, t <= 1, *STIEFEL),
+    kind="lower",
+    source="derived; every convex quadratic and every P; t = 1 is the largest t; equality where f is linear there",
+    proof=GAIN_PROOF,
+)

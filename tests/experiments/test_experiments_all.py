@@ -277,8 +277,10 @@ PREDICTED = {
         "rso.exact-rate.gaussian-factor": "HOLDS",
         "rso.linear-rate": "HOLDS",
     },
-    "rso_one_inner_step": {  # together
+    "rso_one_inner_step": {  # together, the other two before
         "rso.one-inner-step": "HOLDS",
+        "rso.one-inner-step.convex": "HOLDS",
+        "rso.one-inner-step.larger-eta": "HOLDS",
     },
     "rso_inexact_floor": {  # together
         "rso.inexact-floor": "ATTAINED",

@@ -79,3 +79,25 @@ def test_the_worst_of_all_quadratics_is_the_steepest_one_for_every_number_of_ste
 def test_one_plain_step_is_worst_on_the_steepest_quadratic(step):
     ratios = [1 / (step - x * step**2 / 2) for x in np.linspace(-1, 1, 201)]  # h = B + x B^2 / 2, B_1 = -step
     assert rso_inner_steps.one_step.at(step=step, gram_defect=0.0) == pytest.approx(max(ratios), rel=1e-13)
+
+
+def gain(x, t, step):
+    """Fall of h = B + x B^2 / 2 by a step from 0, over that of the minimiser of h + B^2 / (2 t)."""
+    solved = -1 / (x + 1 / t)
+    return (step - x * step**2 / 2) / -(solved + x * solved**2 / 2)
+
+
+@pytest.mark.parametrize(
+    ("bound", "curvatures", "largest"),
+    [
+        (rso_inner_steps.gain_of_one_step, np.linspace(-1, 1, 2001), 0.5),
+        (rso_inner_steps.gain_of_one_step_convex, np.linspace(0, 1, 2001), 1.0),
+    ],
+)
+def test_one_step_gains_at_least_what_the_solution_gains_up_to_the_largest_t(bound, curvatures, largest):
+    for t in (0.1 * largest, 0.5 * largest, largest):
+        assert gain(curvatures, t, 1.0).min() >= bound.at(t=t, gram_defect=0.0) - 1e-12
+    assert gain(curvatures, largest, 1.0).min() == pytest.approx(1.0, rel=1e-12)
+    assert gain(curvatures, 1.02 * largest, 1.0).min() < 0.99
+    with pytest.raises(OutOfScope, match="t <="):
+        bound.at(t=1.02 * largest, gram_defect=0.0)
