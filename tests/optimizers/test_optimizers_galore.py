@@ -198,6 +198,17 @@ def test_the_moments_have_the_shape_of_the_coefficients(side, expected):
     assert GaLore(Adam(lr=0.1), rank=2, side=side).init(torch.ones(5, 8)).inner.m.shape == expected
 
 
+@each_shape
+def test_both_bases_are_signed_by_their_largest_entry(shape):
+    """Both would turn with the gradient otherwise: P for -G is P for G, and the core takes the sign."""
+    g = normal(shape, generator(1))
+    rule = GaLore(Adam(lr=0.1), rank=3, side="both")
+    state, turned = (rule.refresh(x, rule.init(x), x, None) for x in (g, -g))
+    for one, other in ((state.P, turned.P), (state.Q, turned.Q)):
+        assert (one.gather(0, one.abs().argmax(0, keepdim=True)) > 0).all()
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
+
+
 def test_the_first_core_is_diagonal_and_holds_the_singular_values():
     g = normal((5, 8), generator(1))
     rule = GaLore(Adam(lr=0.1), rank=3, side="both")

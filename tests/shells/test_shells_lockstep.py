@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import fx, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict, set_optimizer_state_dict
-from torch.distributed.tensor import Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor, init_device_mesh
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -16,7 +16,7 @@ from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
-from sandbox.optimizers.sharding import local, placed, sums
+from sandbox.optimizers.sharding import local, placed, replicate, resolve, sums
 from sandbox.shells.execution import Block, settings
 from sandbox.shells.flat_state import structure
 from sandbox.shells.gradients import bad_entries
@@ -230,6 +230,13 @@ def test_seed_and_skipped_travel_through_a_distributed_checkpoint(mesh, form):
     assert (again.param_groups[0]["seed"], again.skipped) == (7, 1) and again.state[model.weight]["step"] == 1
     with pytest.raises(ValueError, match="come from seed 7 and the shell was made with seed 8"):
         set_optimizer_state_dict(model, made(8), get_optimizer_state_dict(model, optimizer, options=options), options=options)
+
+
+def test_resolve_finishes_pending_sums_and_nothing_else(mesh):
+    pending = DTensor.from_local(torch.ones(2), mesh, [Partial()], run_check=False)
+    assert resolve(pending).placements == (Replicate(),)
+    sharded = distribute_tensor(torch.ones(4), mesh, [Shard(0)])
+    assert resolve(sharded) is sharded and replicate(sharded).placements == (Replicate(),)
 
 
 def test_placed_lays_a_tensor_as_the_weight_lies(mesh):

@@ -190,7 +190,7 @@ class Odd:
         if self.how == "shared":
             return -self.lr * (a + b), Two(t, a + g, b - 2 * g)
         if self.how == "multiplies":
-            return -self.lr * g, Two(t, (a + g) @ g, b @ g)
+            return ((g + a) @ (g - b)).square() * -self.lr, Two(t, (a + g) @ g, b @ g)  # the factors of the first product die in it
         return -self.lr * g, state
 
 
