@@ -63,6 +63,9 @@ class Spread:
 
     setting: Start
 
+    def __post_init__(self):
+        _ = self.whole  # drawn here, because vmap refuses random draws
+
     @cached_property
     def whole(self) -> Quadratic:
         spectrum = log_spaced(SIZE, low=1.0, high=self.setting.kappa) if self.setting.kappa > 1 else (1.0,) * SIZE

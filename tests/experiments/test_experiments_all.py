@@ -157,6 +157,24 @@ PREDICTED = {
         "adam-mini.preconditioner.bipartite": "ATTAINED",
         "adam.preconditioner.triangle": "VIOLATED",
     },
+    "adam_mini_low_precision": {  # before
+        "adam-mini.bits.frozen": "HOLDS",
+        "adam-mini.bits.float32": "VIOLATED",
+        "adam-mini.bits.freezing": "HOLDS",
+        "adam-mini.bits.decaying": "HOLDS",
+        "adam-mini.bits.stalled": "ATTAINED",
+        "adam-mini.bits.rise": "HOLDS",
+    },
+    "adam_mini_price_of_the_mean": {  # before
+        "adam-mini.price.attained": "ATTAINED",
+        "adam-mini.price.constant": "ATTAINED",
+        "adam-mini.price": "HOLDS",
+        "adam-mini.price.lower": "HOLDS",
+        "adam-mini.cosine.attained": "ATTAINED",
+        "adam-mini.cosine": "HOLDS",
+        "adam-mini.cosine.gpt": "HOLDS",
+        "adam-mini.cosine.gpt.snr": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
@@ -430,6 +448,9 @@ TIERS = {
     "adam_mini_throughput": "study",
     "worst_case_of_rules": "full",
     "rso_gradient_count": "full",
+    "adam_mini_descent": "full",
+    "adam_mini_noise_floor": "full",
+    "hessian_hidden_block_ratio": "full",
 }  # all others: quick
 TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
 every_file = pytest.mark.parametrize("name", PREDICTED)
