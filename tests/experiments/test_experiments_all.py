@@ -281,6 +281,22 @@ PREDICTED = {
         "gradient-descent.normalised-floor.kink": "HOLDS",
         "gradient-descent.clipped-noise": "HOLDS",
     },
+    "lomo_in_parts": {  # before
+        "lomo.in-parts.attained": "ATTAINED",
+        "lomo.in-parts": "HOLDS",
+        "lomo.in-parts.order": "HOLDS",
+        "lomo.in-parts.same": "VIOLATED",
+        "lomo.re-entrant": "VIOLATED",
+        "lomo.re-entrant.distance": "HOLDS",
+        "lomo.re-entrant.ordinary": "HOLDS",
+    },
+    "lomo_memory_orders": {  # before
+        "lomo.gradient-memory.scanned": "HOLDS",
+        "lomo.gradient-memory.scanned.largest": "VIOLATED",
+        "lomo.gradient-memory.tied.turned": "HOLDS",
+        "lomo.gradient-memory.half": "HOLDS",
+        "lomo.gradient-memory.half.stored": "VIOLATED",
+    },
     "lomo_table_1": {
         "lomo.table-1.columns": "HOLDS",
         "lomo.table-1.totals": "HOLDS",
