@@ -17,7 +17,12 @@ from sandbox.theory.base import Bound
 ROOT = Path(__file__).resolve().parents[2]
 PROOFS = sorted((ROOT / "proofs").glob("proof_*.py"))
 MODULES = [importlib.import_module(f"sandbox.theory.{found.name}") for found in pkgutil.iter_modules(sandbox.theory.__path__)]
-PROVED = tuple((module, name) for module in MODULES for name, bound in vars(module).items() if isinstance(bound, Bound) and bound.proof)
+PROVED = tuple(  # each where it is defined, not where it is imported
+    (module, name)
+    for module in MODULES
+    for name, bound in vars(module).items()
+    if isinstance(bound, Bound) and bound.proof and f"sandbox.theory.{bound.name.partition('.')[0]}" == module.__name__
+)
 
 
 def first_failure(path: Path) -> str | None:
