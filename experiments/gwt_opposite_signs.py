@@ -89,7 +89,7 @@ def first_step(setting: Pair, seed: int) -> dict[str, float]:
 
 
 def alternate(setting: OppositeSigns, seeds: tuple[int, ...]) -> list[dict[str, float]]:
-    """Loss after half of the steps and at the end, the latter at most 1e12 times the former; decades from the start to the top and the end."""
+    """Loss after half of the steps and at the end, the latter at most 1e12 times the former; decades to top and end."""
     scale = 0.25
     adam = Adam(setting.rate * setting.sigma / scale)
     rule = GWT(adam, 1, scale=scale, growth_limit=None) if setting.method == "gwt" else Adam(setting.rate * setting.sigma)

@@ -253,6 +253,33 @@ PREDICTED = {
         "gwt.opposite-signs.first-steps": "HOLDS",
         "gwt.opposite-signs.recovers": "HOLDS",
     },
+    "sgc_recovery": {  # before, apart from trials on other seeds
+        "sgc.recovery.threshold": "ATTAINED",
+        "sgc.recovery": "HOLDS",
+        "sgc.recovery.gaussian": "HOLDS",
+        "sgc.recovery.one-magnitude": "VIOLATED",
+        "sgc.recovery.coherence": "HOLDS",
+        "sgc.measured-energy": "HOLDS",
+    },
+    "sgc_largest_entries": {  # before, apart from trials on other seeds
+        "sgc.largest.sum.attained": "ATTAINED",
+        "sgc.largest.sum.lost": "VIOLATED",
+        "sgc.largest.sum": "HOLDS",
+        "sgc.largest.stall": "HOLDS",
+        "sgc.largest.stall.adam": "HOLDS",
+    },
+    "sgc_energy": {  # before, apart from trials on other seeds
+        "sgc.largest.energy": "HOLDS",
+        "sgc.largest.energy.network": "HOLDS",
+        "sgc.largest.energy.least": "HOLDS",
+    },
+    "sgc_momentum": {  # before, apart from trials on other seeds
+        "sgc.moment.outside": "HOLDS",
+        "sgc.moment.floor": "ATTAINED",
+        "sgc.moment.floor.in-turn": "HOLDS",
+        "sgc.moment.recovered": "HOLDS",
+        "sgc.moment.measurements": "HOLDS",
+    },
     "lomo_is_sgd": {
         "lomo.equals-sgd": "HOLDS",
     },
