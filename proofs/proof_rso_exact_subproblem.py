@@ -4,8 +4,9 @@ If 0 < t <= sqrt 3,
 
     |grad h(0)|^2  <=  C(t) Lhat (f(W) - f(W+)),     C(t) = 2 (1+t)^2 / (t (2+t)),     C(1/2) = 18/5.
 
-If B is a global argmin, the same holds for every t > 0. Hence sum_k E|grad f(W_k)|^2 <= C(t) Lhat (f(W_0) - E f(W_K)),
-with equality at every step on f = L |W|^2 / 2, for every m and r.
+Beyond sqrt 3 a stationary point may cost more: curvature -Lhat shows it for every such t < 2. If B is a global argmin, the same
+holds for every t > 0. Hence sum_k E|grad f(W_k)|^2 <= C(t) Lhat (f(W_0) - E f(W_K)), see proof_rso_rounds.py, with
+equality at every step on f = L |W|^2 / 2, for every m and r.
 
 Source:    derived; the constant 18 of https://arxiv.org/abs/2502.07222 is recalled and is five times as large
 Bounds:    exact_constant, argmin_constant of sandbox.theory.rso
@@ -112,14 +113,23 @@ def step_10_beyond_sqrt_3_the_certificate_fails():
     assert counterexample(weight, (t > 0, t <= 2)) is not None
 
 
-def step_11_a_global_argmin_is_no_worse_than_one_gradient_step():
+def step_11_and_so_does_the_bound_at_a_stationary_point_on_curvature_minus_Lhat():
+    """h = B - B^2 / 2 has one at B = t / (t-1); its ratio meets C(t) at t^2 = 3 and is larger for all sqrt 3 < t < 2; then h rises."""
+    B = t / (t - 1)
+    assert is_zero(1 - B + B / t)
+    decrease = -(B - B**2 / 2)
+    assert is_zero((1 - C * decrease) * (t - 1) ** 2 * (2 + t) - 2 * t * (t**2 - 3))
+    assert counterexample((1 - C * decrease) - (t**2 - 3) / 100, (t > 1, t**2 > 3, t < 2)) is None
+
+
+def step_12_a_global_argmin_is_no_worse_than_one_gradient_step():
     """h1 + |B|^2 / (2 eta) <= h(-a g0) + |a g0|^2 / (2 eta), bounded by the descent lemma, with the best a."""
     a = t / ((1 + t) * l)
     trial = h0 - a * g0**2 + l * (a * g0) ** 2 / 2 + (a * g0) ** 2 / (2 * eta)
     assert is_zero(trial - (h0 - t * g0**2 / (2 * l * (1 + t))))
 
 
-def step_12_which_gives_the_same_constant_for_every_t():
+def step_13_which_gives_the_same_constant_for_every_t():
     """|B| = eta |g1|, and |g0| <= |g1| + l |B| = (1 + t) |g1|."""
     squared_B = (eta * g0 / (1 + t)) ** 2  # at most |B|^2
     guaranteed = t * g0**2 / (2 * l * (1 + t)) + squared_B / (2 * eta)

@@ -83,8 +83,8 @@ def step_05_no_smaller_factor_will_do():
     assert sympy.Rational(999, 1000) * loss_factor.value.subs(numbers) < 1 - sympy.Rational(5, 36)
 
 
-def step_06_without_the_inequality_of_polyak_and_lojasiewicz_it_fails():
-    """dropped: a gradient that only pays for half of the gap."""
+def step_06_with_the_inequality_of_polyak_and_lojasiewicz_dropped_it_fails():
+    """A gradient that only pays for half of the gap."""
     numbers = {t: half, mu: 1, L: 1, m: 4, r: 1, gap: 1, G: 1}
     after = (gap - G / PRICE).subs(numbers)
     assert contraction.claim.subs(numbers).subs(gap1, after) < 0

@@ -15,7 +15,7 @@ Letters: points 0, s (the minimiser of F, at -t gs) and T (the point B, at xT); 
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero, smooth_gap
+from sandbox.theory.certificate import Certificate, counterexample, is_zero, smooth_gap
 from sandbox.theory.rso import a, eps, exact_constant, inexact_constant, t, weighted_inexact_constant
 
 g0, gs, gT, xT, h0, hs, hT = sympy.symbols("g0 gs gT xT h0 hs hT", real=True)
@@ -53,15 +53,25 @@ small_a_squares = (
     (a * (1 - a) * (1 - t) * (1 + t) ** 3 * q2 * above / (2 * t * below * q), gs - above * (gT + xT) / ((1 + t) * q2)),
     ((1 + t) * above / (q2 * below), a * xT / t + (a - 1) * gT),
 )
-
-
-def residual(combination: tuple[tuple[sympy.Expr, sympy.Expr], ...]) -> sympy.Expr:
-    """C (h0 - hT + a eps) - |g0|^2 + nonnegative multiples of what is <= 0."""
-    return C * (h0 - hT + a * eps) - g0**2 + sum(multiplier * gap for multiplier, gap in combination)
-
-
-def squares(parts: tuple[tuple[sympy.Expr, sympy.Expr], ...]) -> sympy.Expr:
-    return sum(weight * form**2 for weight, form in parts)
+claim = C * (h0 - hT + a * eps) - g0**2
+vectors = (g0, gs, gT, xT)
+at_least_one = Certificate(
+    name="rso_weighted_inexact_large_a",
+    claim=claim,
+    hypotheses=large_a,
+    squares=large_a_squares,
+    vectors=vectors,
+    domain=(t > 0, t < 1, a >= 1),
+)
+at_most_one = Certificate(
+    name="rso_weighted_inexact_small_a",
+    claim=claim,
+    hypotheses=small_a,
+    squares=small_a_squares,
+    vectors=vectors,
+    domain=(t > 0, t < 1, a * (2 + t) > 1 + t, a <= 1),
+)
+CERTIFICATES = (at_least_one, at_most_one)
 
 
 def worst_case() -> tuple[sympy.Expr, sympy.Expr]:
@@ -73,23 +83,19 @@ def worst_case() -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def step_1_the_certificate_for_a_at_least_one():
-    assert is_zero(residual(large_a) - squares(large_a_squares))
+    at_least_one.check()
 
 
-def step_2_its_multipliers_and_weights_are_nonnegative():
-    for number, _ in (*large_a, *large_a_squares):
-        assert counterexample(number, (*scope, a >= 1)) is None
-    assert counterexample(p - (1 - t), (*scope, a >= 1)) is None  # so p > 0, and no weight has a pole
+def step_2_none_of_its_weights_has_a_pole():
+    assert counterexample(p - (1 - t), at_least_one.domain) is None
 
 
 def step_3_the_certificate_for_a_at_most_one():
-    assert is_zero(residual(small_a) - squares(small_a_squares))
+    at_most_one.check()
 
 
-def step_4_its_multipliers_and_weights_are_nonnegative_too():
-    for number, _ in (*small_a, *small_a_squares):
-        assert counterexample(number, (*scope, a <= 1)) is None
-    assert counterexample(q - (1 - t) / 2, (*scope, a <= 1)) is None  # so q > 0
+def step_4_none_of_its_weights_has_a_pole_either():
+    assert counterexample(q - (1 - t) / 2, at_most_one.domain) is None
 
 
 def step_5_it_is_attained_for_every_t_and_a():
@@ -109,5 +115,15 @@ def step_7_it_joins_the_plain_constant_at_one_and_the_exact_one_at_infinity():
     assert is_zero(sympy.limit(C, a, sympy.oo) - exact_constant.value)
 
 
-def step_8_at_a_below_its_limit_the_constant_is_worthless():
+def step_8_beyond_the_limit_of_a_the_constant_is_worthless():
+    """At a (2 + t) = 1 + t it is infinite; below it would be negative."""
     assert counterexample(below, (t > 0, t < 1, a > 0)) is not None
+    assert C.subs({t: sympy.Rational(1, 2), a: sympy.Rational(1, 2)}) < 0
+
+
+def step_9_with_the_accuracy_or_a_link_dropped_it_fails():
+    """B = 0 lowers nothing, so eps must pay; and g0 = 1, all else 0, breaks it and passes all but the inequalities at 0."""
+    numbers = {t: sympy.Rational(1, 2), a: 2}
+    assert claim.subs({**numbers, h0: 0, hT: 0, eps: 0, g0: 1}) == -1
+    nothing_else = {**numbers, g0: 1, gs: 0, gT: 0, xT: 0, h0: 0, hs: 0, hT: 0, eps: 0}
+    assert [bool(gap.subs(nothing_else) <= 0) for _, gap in large_a] == [False, False, True, True]
