@@ -267,6 +267,7 @@ PREDICTED = {
         "sgc.largest.sum": "HOLDS",
         "sgc.largest.stall": "HOLDS",
         "sgc.largest.stall.adam": "HOLDS",
+        "sgc.largest.stall.adam.stays": "HOLDS",  # later, with the stall in view, on new seeds
     },
     "sgc_energy": {  # before, apart from trials on other seeds
         "sgc.largest.energy": "HOLDS",
@@ -513,6 +514,7 @@ TIERS = {
     "rso_gradient_count": "full",
     "adam_mini_descent": "full",
     "adam_mini_noise_floor": "full",
+    "adam_mini_price_of_the_mean": "full",
     "hessian_hidden_block_ratio": "full",
 }  # all others: quick
 TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
