@@ -333,6 +333,7 @@ PREDICTED = {
         "lomo.in-parts.attained": "ATTAINED",
         "lomo.in-parts": "HOLDS",
         "lomo.in-parts.order": "HOLDS",
+        "lomo.in-parts.order.short": "HOLDS",
         "lomo.in-parts.same": "VIOLATED",
         "lomo.re-entrant": "VIOLATED",
         "lomo.re-entrant.distance": "HOLDS",
