@@ -157,6 +157,15 @@ def late(setting: Late, seed: int) -> dict[str, float]:
 RSO_PAPER = "RSO (arXiv:2502.07222), memory section; counts derived"
 COUNT = dict(known="derived", kind="equality", tier="quick", cost_s=0.3)
 BLOCK = dict(source=RSO_PAPER, dossier="rso C25", measure=per_seed(kept), subject="rso.block-activations", **COUNT)
+SHERL = COUNT | dict(
+    source="SHERL (arXiv:2407.07523), its design; count derived",
+    dossier="zeroth H2",
+    quantity="largest second difference / mean first difference, percent",
+    measure=per_seed(late),
+    estimate=Range("percent"),
+    limit=0.0,
+    subject="sherl.activations",
+)
 GELU = tuple(Kept("gelu", rank) for rank in (2, 6))
 CLAIMS = (
     Claim(
@@ -221,29 +230,15 @@ CLAIMS = (
     Claim(
         id="sherl.activations",
         statement="What SHERL keeps for backward is affine in the number of late blocks (redundancies off).",
-        source="SHERL (arXiv:2407.07523), its design; count derived",
-        dossier="zeroth H2",
-        quantity="largest second difference / mean first difference, percent",
         plan=Grid((Late("off"), Late("off", "llama")), seeds=(0,)),
-        measure=per_seed(late),
-        estimate=Range("percent"),
-        limit=0.0,
         predicted=Outcome.HOLDS,
-        subject="sherl.activations",
-        **COUNT,
+        **SHERL,
     ),
     Claim(
         id="sherl.activations.redundancy",
         statement="... with the redundancies of the features, which are N^2 numbers a token for N features.",
-        source="SHERL (arXiv:2407.07523), its design; count derived",
-        dossier="zeroth H2",
-        quantity="largest second difference / mean first difference, percent",
         plan=Grid((Late("on"), Late("on", "llama")), seeds=(0,)),
-        measure=per_seed(late),
-        estimate=Range("percent"),
-        limit=0.0,
         predicted=Outcome.VIOLATED,
-        subject="sherl.activations",
-        **COUNT,
+        **SHERL,
     ),
 )

@@ -91,7 +91,14 @@ def held(used: torch.Tensor, method: Literal["full", "pruned"]) -> tuple[int, in
 
 PAPER = "Williams & Aletras (arXiv:2309.08708)"
 COUNT = dict(kind="equality", tier="quick", cost_s=0.5, known="derived")
-USED = Grid((Used(100), Used(9)), seeds=(0, 1))
+BYTES = COUNT | dict(
+    source="derived",
+    dossier="zeroth E4",
+    plan=Grid((Used(100), Used(9)), seeds=(0, 1)),
+    measure=per_seed(saved),
+    limit=lambda s: 16 * (VOCAB - s.ids) * WIDTH,
+    subject="embedding-pruning.bytes",
+)
 CLAIMS = (
     Claim(
         id="embedding-pruning.share",
@@ -109,29 +116,17 @@ CLAIMS = (
     Claim(
         id="embedding-pruning.bytes",
         statement="With Adam in float32 pruning saves 16 (V - V') D bytes of weights, gradients and moments.",
-        source="derived",
-        dossier="zeroth E4",
         quantity="bytes of parameters, gradients and state that are saved",
-        plan=USED,
-        measure=per_seed(saved),
         estimate=Range("trained"),
-        limit=lambda s: 16 * (VOCAB - s.ids) * WIDTH,
         predicted=Outcome.HOLDS,
-        subject="embedding-pruning.bytes",
-        **COUNT,
+        **BYTES,
     ),
     Claim(
         id="embedding-pruning.bytes.with-map",
         statement="... of everything that training holds.",
-        source="derived",
-        dossier="zeroth E4",
         quantity="bytes that are saved, buffers included",
-        plan=USED,
-        measure=per_seed(saved),
         estimate=Range("all"),
-        limit=lambda s: 16 * (VOCAB - s.ids) * WIDTH,
         predicted=Outcome.VIOLATED,  # the map from ids to rows: 4 V bytes more
-        subject="embedding-pruning.bytes",
-        **COUNT,
+        **BYTES,
     ),
 )

@@ -138,40 +138,32 @@ def peak(run: Callable[[], object]) -> int:
 
 MEZO = "MeZO (arXiv:2305.17333)"
 QUICK = dict(tier="quick", cost_s=1)
+INFERENCE = QUICK | dict(
+    source=f"{MEZO}, abstract",
+    known="read",
+    dossier="zeroth 1.4",
+    kind="upper",
+    quantity="peak of a step / peak of a forward pass without gradient",
+    measure=per_seed(inference),
+    estimate=Range("ratio"),
+    limit=1.0,
+    tau=0.01,
+    subject="mezo.inference-memory",
+)
 CLAIMS = (
     Claim(
         id="mezo.inference-memory",
         statement="MeZO trains with the memory of inference.",
-        source=f"{MEZO}, abstract",
-        known="read",
-        dossier="zeroth 1.4",
-        kind="upper",
-        quantity="peak of a step / peak of a forward pass without gradient",
         plan=Grid((Step("wide", 2, 64), Step("wide", 4, 64)), seeds=(0,)),
-        measure=per_seed(inference),
-        estimate=Range("ratio"),
-        limit=1.0,
-        tau=0.01,
         predicted=Outcome.ATTAINED,
-        subject="mezo.inference-memory",
-        **QUICK,
+        **INFERENCE,
     ),
     Claim(
         id="mezo.inference-memory.weights",
         statement="... also where one weight is larger than the activations of a layer.",
-        source=f"{MEZO}, abstract",
-        known="read",
-        dossier="zeroth 1.4",
-        kind="upper",
-        quantity="peak of a step / peak of a forward pass without gradient",
         plan=Grid((Step("table", 1, 4),), seeds=(0,)),
-        measure=per_seed(inference),
-        estimate=Range("ratio"),
-        limit=1.0,
-        tau=0.01,
         predicted=Outcome.VIOLATED,  # the perturbed copy of the largest weight, and a chunk of numbers in float64
-        subject="mezo.inference-memory",
-        **QUICK,
+        **INFERENCE,
     ),
     Claim(
         id="mezo.twelve-times",
