@@ -1,13 +1,13 @@
 """Question: where does a factored second moment turn, shrink or stop the step?
 
-Claims: adalomo.factored-angle                 cos(g, u) >= 2 sqrt(k) / (1 + k) along every run, k from the state
-        adalomo.factored-angle.attained        ... which the first step on diag(a, b) attains
-        adalomo.first-rms             the first update has RMS^2 >= (m + n - 1) / (m n) before clipping
-        adalomo.first-rms.attained    ... which a single row attains, and one dominant entry nearly
-        adalomo.freeze                beside a flat entry a steep one loses at most n x slope x sum of lr RMS(w), whatever its curvature
-        adalomo.freeze.attained       ... and nearly that for a small slope
-        adalomo.freeze.full           ... also with the full second moment: no
-        adalomo.freeze.lomo           gradient descent reduces the steep entries to nothing in one step
+Claims: adalomo.factored-angle            cos(g, u) >= 2 sqrt(k) / (1 + k) along every run, k from the state
+        adalomo.factored-angle.attained   ... which the first step on diag(a, b) attains
+        adalomo.first-rms                 the first update has RMS^2 >= (m + n - 1) / (m n) before clipping
+        adalomo.first-rms.attained        ... which a single row attains, and one dominant entry nearly
+        adalomo.freeze                    beside a flat entry a steep one loses at most n x slope x sum of lr RMS(w)
+        adalomo.freeze.attained           ... and nearly that for a small slope, whatever its curvature
+        adalomo.freeze.full               ... also with the full second moment: no
+        adalomo.freeze.lomo               gradient descent reduces the steep entries to nothing in one step
 Proof:  proofs/proof_factored_freeze.py
 Cost:   1 s on one CPU core
 Run:    sandbox check adalomo.factored-angle adalomo.first-rms adalomo.freeze

@@ -28,6 +28,10 @@ PREDICTED = {
         "adalomo.factored-error-limit": "HOLDS",
         "adalomo.factored-noise": "HOLDS",
         "adalomo.factored-denoises": "HOLDS",
+        "adalomo.factored-noise.size": "HOLDS",  # this and the next three: before
+        "adalomo.factored-noise.unequal": "VIOLATED",
+        "adalomo.factored-noise.limit": "HOLDS",
+        "adalomo.factored-denoises.size": "HOLDS",
     },
     "adalomo_is_adafactor": {
         "adalomo.is-adafactor": "HOLDS",
@@ -82,6 +86,15 @@ PREDICTED = {
         "adalomo.freeze.attained": "ATTAINED",
         "adalomo.freeze.full": "VIOLATED",
         "adalomo.freeze.lomo": "HOLDS",
+    },
+    "adalomo_descent": {  # before
+        "adalomo.descent": "HOLDS",
+        "adalomo.descent.attained": "ATTAINED",
+        "adalomo.descent.no-angle": "VIOLATED",
+        "adalomo.noise-floor": "HOLDS",
+        "adalomo.noise-floor.noise-alone": "VIOLATED",
+        "adalomo.noise-floor.memoryless": "VIOLATED",
+        "adalomo.noise-floor.cycle": "HOLDS",
     },
     "adalomo_second_moment_or_momentum": {
         "adalomo.second-moment-basins": "HOLDS",
