@@ -2,7 +2,8 @@
 
 Claims: adalomo.descent                   mean |gradient| <= (Delta0 / (K step) + L step / 2) / rho, rho the least cosine of the run
         adalomo.descent.attained          ... which L |w|^2 / 2 attains from equal magnitudes
-        adalomo.descent.no-angle          ... also with rho = 1 whatever the angle: no
+        adalomo.descent.no-angle          ... also with rho = 1 whatever the angle: yes on one quadratic, against the prediction
+        adalomo.descent.no-angle.short    ... also with rho = 1 for short steps: no
         adalomo.noise-floor               with noise the loss ends at tau (tau h + sqrt(tau^2 h^2 + 16 sigma^2)) / 16
         adalomo.noise-floor.noise-alone   ... or at the floor with the variance of the noise in the second moment: no, at large steps
         adalomo.noise-floor.memoryless    ... also without memory: no
@@ -23,7 +24,7 @@ import torch
 
 from sandbox.draws import generator, normal
 from sandbox.fit import Mean, Range
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.problems.base import Problem
 from sandbox.problems.quadratic import Quadratic
@@ -137,6 +138,20 @@ CLAIMS = (
         plan=Grid((Descent("rotated", 0.1),), seeds=(0, 1)),
         estimate=Range("without"),
         predicted=Outcome.VIOLATED,
+        found=Found(
+            Outcome.HOLDS,
+            "2026-11-22",
+            "0.91: at this length the floor L step / 2 pays for the angle, and mean gradients are far below 1; at a shorter one it does not",
+        ),
+        **DESCENT,
+    ),
+    Claim(
+        id="adalomo.descent.no-angle.short",
+        statement="It survives with rho = 1 for short steps on a nonconvex function, too.",
+        quantity="mean gradient norm over its bound with rho = 1",
+        plan=Grid((Descent("nonconvex", 0.01),), seeds=(2, 3)),
+        estimate=Range("without"),
+        predicted=Outcome.VIOLATED,  # added after adalomo.descent.no-angle had held, and after 1.30 in a trial of three entries
         **DESCENT,
     ),
     Claim(

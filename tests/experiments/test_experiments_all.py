@@ -28,7 +28,8 @@ PREDICTED = {
         "adalomo.factored-error-limit": "HOLDS",
         "adalomo.factored-noise": "HOLDS",
         "adalomo.factored-denoises": "HOLDS",
-        "adalomo.factored-noise.size": "HOLDS",  # this and the next three: before
+        "adalomo.factored-noise.size": "HOLDS",  # this and the next four: before
+        "adalomo.factored-noise.size.larger": "HOLDS",
         "adalomo.factored-noise.unequal": "VIOLATED",
         "adalomo.factored-noise.limit": "HOLDS",
         "adalomo.factored-denoises.size": "HOLDS",
@@ -91,6 +92,7 @@ PREDICTED = {
         "adalomo.descent": "HOLDS",
         "adalomo.descent.attained": "ATTAINED",
         "adalomo.descent.no-angle": "VIOLATED",
+        "adalomo.descent.no-angle.short": "VIOLATED",  # after a trial of three entries
         "adalomo.noise-floor": "HOLDS",
         "adalomo.noise-floor.noise-alone": "VIOLATED",
         "adalomo.noise-floor.memoryless": "VIOLATED",
