@@ -1,6 +1,6 @@
 """Question: when does one number per coordinate condition better than one number per block, and what does Adam's own do?
 
-Frozen: second moments stand still at the first gradient, beta1 = 0, eps = 0: D = diag(1 / |g|). kappa(D H) is that of D^1/2 H D^1/2.
+Frozen means that second moments stand still at the first gradient, beta1 = 0, eps = 0, so that D = diag(1 / |g|).
 
 Claims: adam.frozen.start-decides     diagonal H: the rate of frozen Adam is that of kappa = max |x_0| / min |x_0|, for kappa(H) 1 to 10^6
         adam.frozen.start-decides.dense  ... for dense H too: no

@@ -4,7 +4,7 @@
     (1/T) sum_{t<T} N(g_t)  <=  Delta / (lr T) + lr size / 2,     Delta = f(w_0) - inf f,
 
 for every lr and T, at the best lr, sqrt(2 Delta / (size T)), at most sqrt(2 Delta size / T). With f(w_0) - f(w_T) for Delta
-it is an equality on f = sum_b L_b |w_b|^2 / 2. The least N(g_t) is at most the mean. Between one entry a block (sign descent)
+it is an equality on f = sum_b L_b |w_b|^2 / 2, and with inf f where that meets its minimum after T steps. The least N(g_t) is at most the mean. Between one entry a block (sign descent)
 and one block: |g|_1 <= N(g) <= sqrt(d) |g|_2 and sum L_i <= size <= d max L.
 
 Source:    derived; the stochastic version for blockwise Adam is in Xie, Mohamadi, Li (2410.08198), second-hand
@@ -55,10 +55,11 @@ def step_04_it_is_attained_at_every_step_where_L_is_all_curvature():
     assert is_zero(decrease - guaranteed.subs(n, L * x))
 
 
-def step_05_with_inf_f_it_is_attained_in_one_step_at_the_best_rate():
-    """w_b of length lr sqrt(d_b) goes to 0: Delta = lr^2 size / 2, N = lr size."""
+def step_05_with_inf_f_it_is_attained_for_every_T_and_at_the_best_rate_in_one_step():
+    """|w_b| = lr r T goes to 0 in T steps of length lr r: Delta = (lr T)^2 size / 2, the mean of N = lr size (T - t) over t < T."""
+    total = lr * size * (T * (T + 1) / 2) / T
+    assert is_zero(bound.subs(Delta, (lr * T) ** 2 * size / 2) - total)
     one = {Delta: lr**2 * size / 2, T: 1}
-    assert is_zero(bound.subs(one) - lr * size)
     assert is_zero(normalised_best.value.subs(one) ** 2 - (lr * size) ** 2)
 
 

@@ -210,6 +210,18 @@ PREDICTED = {
         "adam-mini.cosine.gpt": "HOLDS",
         "adam-mini.cosine.gpt.snr": "VIOLATED",
     },
+    "adam_mini_equals_adam": {  # before
+        "adam-mini.equals-adam": "HOLDS",
+        "adam-mini.equals-adam.one-step": "VIOLATED",
+        "adam-mini.equals-adam.gap": "HOLDS",
+        "adam-mini.equals-adam.large-eps": "HOLDS",
+    },
+    "hessian_block_growth": {  # before
+        "hessian.growth.constant": "HOLDS",
+        "hessian.growth.rate": "HOLDS",
+        "hessian.growth.constant.one": "VIOLATED",
+        "hessian.growth.constant.large-logits": "VIOLATED",
+    },
     "golore_counterexample": {  # together, except any-rule: before
         "galore.counterexample-stall": "HOLDS",
         "galore.counterexample.full-gradient": "HOLDS",
