@@ -1,0 +1,104 @@
+"""The claims on projected gradients and on I3S as records, and their checkers under planted faults.
+
+Nothing here is a number of a run. The faults: a basis without its scale, another rank, a step that is not the one claimed, directions drawn
+with equal weights. Independent channel: a list of numbers that shrinks by hand, for importance sampling.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sandbox.draws import generator
+from sandbox.ledger.judging import why_out
+from sandbox.optimizers import i3s
+from sandbox.verdict import Outcome
+
+
+def test_gaussian_bases_and_normal_noise_are_out_of_scope(claim):
+    out = [setting.law for setting in claim["projection.error"].plan.settings if why_out(claim["projection.error"], setting)]
+    assert out == ["gaussian"]
+    for name in ("growth", "slow"):
+        one = claim[f"i3s.counterexample.{name}"]
+        assert [setting.law for setting in one.plan.settings if why_out(one, setting)] == ["gaussian"]
+
+
+@pytest.mark.parametrize("law", ["haar", "coordinate"])
+def test_a_basis_without_its_scale_is_caught(module, claim, monkeypatch, verdict_of, law):
+    """P of length 1: E|P P^T g - g|^2 = (1 - r/m) |g|^2 in place of m/r - 1."""
+    file, one = module["projection_moments"], claim["projection.error"]
+    setting, seeds = file.Moments(law, 16, 4), range(200, 220)
+    assert verdict_of(one, setting, seeds).outcome is Outcome.HOLDS
+    basis = file.basis
+    monkeypatch.setattr(file, "basis", lambda draw, law: basis(draw, law) / 2)
+    assert verdict_of(one, setting, seeds).outcome is Outcome.VIOLATED
+
+
+def test_another_rank_is_caught(module, claim, monkeypatch, verdict_of):
+    file = module["projection_moments"]
+    basis = file.basis
+    monkeypatch.setattr(file, "basis", lambda draw, law: basis(draw[:, :-1], law))
+    for name, law in (("error.gaussian", "gaussian"), ("fourth.haar", "haar"), ("fourth.gaussian", "gaussian")):
+        one = claim[f"projection.{name}"]
+        assert verdict_of(one, file.Moments(law, 16, 4), range(200, 240)).outcome is Outcome.VIOLATED
+
+
+def test_the_coordinate_law_depends_on_where_the_gradient_sits(module, claim, monkeypatch, verdict_of):
+    """A Haar basis has 4/3 at m = 16, r = 4 wherever g sits; the coordinate law has 4 for one entry."""
+    file, one = module["projection_moments"], claim["projection.fourth.coordinate"]
+    setting = file.Moments("coordinate", 16, 4, "one entry")
+    assert verdict_of(one, setting, range(200, 232)).outcome is Outcome.HOLDS
+    basis = file.basis
+    monkeypatch.setattr(file, "basis", lambda draw, law: basis(draw, "haar"))
+    assert verdict_of(one, setting, range(200, 232)).outcome is Outcome.VIOLATED
+
+
+def test_a_step_at_another_rate_is_caught(module, claim, monkeypatch, verdict_of):
+    """1.3 times the rate: 2 / (lr (2 - lr L c)) at 1.3 is 10 % above its least value, which is at 1."""
+    file, one = module["projection_moments"], claim["projection.step.attained"]
+    setting, seeds = file.Step("gaussian", 16, 4, 8, 4), range(5000, 6024)
+    assert verdict_of(one, setting, seeds).outcome is Outcome.ATTAINED
+    descent = file.GradientDescent
+    monkeypatch.setattr(file, "GradientDescent", lambda lr: descent(1.3 * lr))
+    assert verdict_of(one, setting, seeds).outcome is Outcome.VIOLATED
+
+
+def test_a_convex_loss_has_slack(module, claim, verdict_of):
+    setting = module["projection_moments"].Step("haar", 12, 3, 2, 10, curvature="ill-conditioned")
+    assert verdict_of(claim["projection.step.attained"], setting, range(64)).outcome is Outcome.HOLDS
+
+
+def test_the_run_of_i3s_is_a_list_of_numbers_that_shrink_when_drawn(module):
+    """Same draws, no matrix: the race of exponential arrivals over the weights, largest singular value first."""
+    file = module["projection_i3s"]
+    setting, signals, r = file.Sampled(0.2, 12), file.PROBLEM.n - file.PROBLEM.rank, file.PROBLEM.rank
+    rule = file.I3S(file.GradientDescent(0.2), r)
+    for seed, row in zip((3, 4), file.sample(setting, (3, 4)), strict=True):
+        s = np.full(signals, 0.5)
+        for k in range(12):
+            s = -np.sort(-s)
+            weights = np.concatenate([np.ones(r), s])
+            draw = rule.draw(generator(seed, 0, k), (file.PROBLEM.n, file.PROBLEM.n)).numpy()
+            chosen = np.argsort((draw**2).sum(0) / 2 / weights, kind="stable")[:r]
+            s[chosen[chosen >= r] - r] *= 0.8
+        assert row["gradient2"] == pytest.approx((s**2).sum(), rel=1e-10)
+        assert row["growth"] == pytest.approx(((1 / s).mean() - 2) / 12, rel=1e-9)
+
+
+def test_equal_weights_grow_faster_than_importance(module, claim, monkeypatch, verdict_of):
+    """Drawn with probability r/n whatever their size, 1/s grows exponentially, and |grad f|^2 falls linearly."""
+    setting = module["projection_i3s"].Sampled(0.3, 40)
+    for name in ("growth", "slow"):
+        assert verdict_of(claim[f"i3s.counterexample.{name}"], setting, range(900, 932)).outcome is Outcome.HOLDS
+    drawn = i3s.drawn
+    monkeypatch.setattr(i3s, "drawn", lambda weights, draw, count: drawn(weights * 0 + 1, draw, count))
+    for name in ("growth", "slow"):
+        assert verdict_of(claim[f"i3s.counterexample.{name}"], setting, range(900, 932)).outcome is Outcome.VIOLATED
+
+
+def test_the_limit_of_i3s_needs_its_move(module, claim, monkeypatch, verdict_of):
+    """Two steps between draws move by 1 - 0.9^2; counted as one step the limit is half of it."""
+    file = module["projection_i3s"]
+    monkeypatch.setattr(file, "move", lambda setting: setting.lr)
+    setting = replace(file.Sampled(0.3, 60), update_gap=3)
+    assert verdict_of(claim["i3s.counterexample.growth"], setting, range(900, 964)).outcome is Outcome.VIOLATED
