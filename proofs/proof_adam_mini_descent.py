@@ -4,8 +4,9 @@
     (1/T) sum_{t<T} N(g_t)  <=  Delta / (lr T) + lr size / 2,     Delta = f(w_0) - inf f,
 
 for every lr and T, at the best lr, sqrt(2 Delta / (size T)), at most sqrt(2 Delta size / T). With f(w_0) - f(w_T) for Delta
-it is an equality on f = sum_b L_b |w_b|^2 / 2, and with inf f where that meets its minimum after T steps. The least N(g_t) is at most the mean. Between one entry a block (sign descent)
-and one block: |g|_1 <= N(g) <= sqrt(d) |g|_2 and sum L_i <= size <= d max L.
+it is an equality on f = sum_b L_b |w_b|^2 / 2, and with inf f where that meets its minimum after T steps. The least N(g_t)
+is at most the mean. Between one entry a block (sign descent) and one block: |g|_1 <= N(g) <= sqrt(d) |g|_2, and sum L_i <=
+size <= d max L.
 
 Source:    derived; the stochastic version for blockwise Adam is in Xie, Mohamadi, Li (2410.08198), second-hand
 Bounds:    normalised_mean, normalised_best of sandbox.theory.adam_mini_steps
