@@ -91,7 +91,7 @@ def step_04_K_steps_cost_K_such_shares_and_the_infimum_lies_half_a_squared_gradi
     assert is_zero(gradient_min_long_from_gap.value.subs(lr, t / L) - L * Delta0 / (K * LONG + half))
 
 
-def step_05_a_short_step_attains_it_for_every_K_on_a_zigzag():
+def step_05_it_is_attained_by_short_steps_for_every_K_on_a_zigzag():
     """L = 1, in one dimension: f' falls from 1 with slope -1 to the middle of each step and rises again: all w_k have slope 1.
 
     Below w_K it falls to 0 with slope 1, over the distance 1, and ends in a minimum.
@@ -105,7 +105,7 @@ def step_05_a_short_step_attains_it_for_every_K_on_a_zigzag():
         assert is_zero(gradient_min_from_gap.value.subs(at).subs(Delta0, (K * per_step + below).subs(t, point)) - 1)
 
 
-def step_06_a_middle_step_attains_it_for_every_K_on_a_turning_gradient():
+def step_06_it_is_attained_by_middle_steps_for_every_K_on_a_turning_gradient():
     """L = 1, in the plane: g_k = (a, b), (a, -b), (a, b), ... with b = t / 2, a^2 + b^2 = 1; f falls by t a^2 a step.
 
     Any two of the points, n steps apart, meet the inequality of smooth functions in both directions.
@@ -125,7 +125,7 @@ def on_the_steepest_quadratic(step: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]
     return (1 - (1 - step) ** 2) / 2, (1 - step) ** 2
 
 
-def step_07_one_long_step_attains_it_on_the_steepest_quadratic():
+def step_07_it_is_attained_by_one_long_step_on_the_steepest_quadratic():
     decrease, after = on_the_steepest_quadratic(t)
     assert is_zero(gradient_min_long.value.subs(ONE).subs(L, 1) * decrease - after)
     assert is_zero(gradient_min_long_from_gap.value.subs(ONE).subs({L: 1, Delta0: half}) - after)

@@ -49,7 +49,7 @@ CERTIFICATES = (
     ),
     Certificate(
         name="noisy_gradient_sum_from_gap",
-        claim=after_more(sum_from_gap.value, 1) - g**2 - after_more(sum_from_gap.value, 0).subs(Delta0, Delta1),
+        claim=sympy.expand(after_more(sum_from_gap.value, 1) - g**2 - after_more(sum_from_gap.value, 0).subs(Delta0, Delta1)),  # without K
         hypotheses=((p, steepest), (price, descent)),
         vectors=(g,),
         domain=domain,
