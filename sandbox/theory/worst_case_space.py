@@ -52,8 +52,8 @@ class WorstCase:
 
     @property
     def gap(self) -> float:
-        """How far apart the two are, relatively; 0 where both are inf."""
-        return abs(self.certified - self.attained) / abs(self.attained) if math.isfinite(self.attained) else 0.0
+        """How far apart the two are, relatively to their size, or to 0.01 where that is less; 0 where both are inf."""
+        return abs(self.certified - self.attained) / max(abs(self.attained), 0.01) if math.isfinite(self.attained) else 0.0
 
 
 def require_solver() -> None:

@@ -24,10 +24,11 @@ from sandbox.theory import (
     rso,
     rso_inexact,
     rso_inner_steps,
+    rso_one_step,
     rso_rates,
     worst_case_space,
 )
-from sandbox.theory.base import Bound
+from sandbox.theory.base import Bound, OutOfScope
 from sandbox.theory.worst_case import Tree, worst_case
 from sandbox.theory.worst_case_points import squared
 from sandbox.theory.worst_case_questions import (
@@ -46,12 +47,12 @@ from sandbox.theory.worst_case_questions import (
     gradients,
 )
 from sandbox.theory.worst_case_space import NEEDED, Functions
-from sandbox.theory.worst_case_subproblem import IDENTITY, Rounds, transposed, worst_rounds
+from sandbox.theory.worst_case_subproblem import IDENTITY, Rounds, exact, transposed, worst_rounds
 
 MISSING = [name for name in NEEDED if find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"semidefinite worst cases need {', '.join(MISSING)}: pip install -e .[dev]")
 TOLERANCE = 1e-6
-COMPARED = (gradient_descent, gradient_descent_convex, noisy_gradient, rso, rso_inexact, rso_inner_steps, rso_rates)
+COMPARED = (gradient_descent, gradient_descent_convex, noisy_gradient, rso, rso_inexact, rso_inner_steps, rso_one_step, rso_rates)
 T = 0.5  # t, the paper's step
 SMOOTH, CONVEX, STRONGLY_CONVEX = Functions(L=2.0, mu=-2.0), Functions(L=2.0, mu=0.0), Functions(L=2.0, mu=0.2)
 COORDINATES = tuple(torch.tensor(draw, dtype=torch.float64) for draw in ([[0.0], [1.0]], [[1.0], [0.0]]))
@@ -347,6 +348,10 @@ NOT_A_WORST_CASE = {
     "noisy_gradient.best_step": "a minimiser, whose value is best_mean",
     "noisy_gradient.floor": "the limit of sum_from_gap over K",
     "noisy_gradient.biased_floor": "about one instance",
+    "rso_inner_steps.gain_of_one_step": "about quadratics",
+    "rso_inner_steps.gain_of_one_step_convex": "about quadratics",
+    "rso_one_step.gain_any_smooth": "a lower bound, compared below",
+    "rso_one_step.gain_any_convex": "a lower bound, compared below",
     "rso_rates.best_t_gradient": "a minimiser",
     "rso_rates.best_t_accelerated": "a minimiser",
 }
@@ -392,6 +397,28 @@ def test_a_residual_beyond_the_proven_domain_costs_more():
 def test_a_stationary_point_is_not_an_argmin_beyond_the_square_root_of_three():
     """The condition of exact_constant is needed: at t = 1.8 stationarity alone allows half as much again."""
     assert solved(1.8, GRADIENT_SUM, 1) / 2.0 > 1.5 * rso.argmin_constant.at(t=1.8, **STIEFEL)
+
+
+def gain_of_the_solution(t, functions):
+    """The most that a stationary point of the subproblem can gain where one step 1 / Lhat gains at most 1."""
+    space = worst_case_space.Space(functions)
+    start = space.visit(space.origin(1))
+    solution, _ = exact(space, start, IDENTITY, t / functions.L)
+    step = space.visit(start.x - start.g * (1 / functions.L))
+    space.at_most(start.f - step.f, 1.0)
+    return space.largest([start.f - solution.f]).certified
+
+
+@pytest.mark.parametrize(
+    ("bound", "functions", "largest"), [(rso_one_step.gain_any_smooth, SMOOTH, 0.5), (rso_one_step.gain_any_convex, CONVEX, 1.0)]
+)
+def test_the_solution_gains_no_more_than_one_step_up_to_the_largest_t_and_more_beyond(bound, functions, largest):
+    limit = 1 / bound.at(t=largest, **STIEFEL)
+    assert gain_of_the_solution(largest, functions) == pytest.approx(limit, rel=1e-5)  # attained there
+    assert gain_of_the_solution(0.4 * largest, functions) <= limit * (1 + TOLERANCE)
+    assert gain_of_the_solution(1.1 * largest, functions) > 1.05 * limit
+    with pytest.raises(OutOfScope):
+        bound.at(t=1.1 * largest, **STIEFEL)
 
 
 @pytest.mark.parametrize("n", [1, 3])
