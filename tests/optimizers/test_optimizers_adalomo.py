@@ -14,21 +14,13 @@ def rms(x: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("shape", [(7, 5), (7,), (2, 4, 3)])
 @pytest.mark.parametrize(("d", "decay_rate", "eps2"), [(1.0, -0.8, 1e-3), (1.1, -0.5, 2.0)])
-def test_is_adafactor_with_an_outside_learning_rate(shape, d, decay_rate, eps2):
+def test_is_adafactor_with_an_outside_learning_rate(shape, d, decay_rate, eps2, both_moved):
     """torch takes min(lr, 1/sqrt(t)), which is lr for t <= 10^4, and uses eps1 as a clamp, which 1e-30 makes idle."""
-    ours = normal(shape, generator(0))
-    theirs = torch.nn.Parameter(ours.clone())
     rule = AdaLomo(lr=0.01, eps=(1e-30, eps2), clip_threshold=d, decay_rate=decay_rate)
-    reference = torch.optim.Adafactor([theirs], lr=0.01, eps=(1e-30, eps2), d=d, beta2_decay=decay_rate)
-    state = rule.init(ours)
-    for k in range(50):
-        g = normal(shape, generator(1, k))
-        delta, state = rule.step(g, state, ours)
-        ours = ours + delta
-        theirs.grad = g
-        reference.step()
+    settings = {"lr": 0.01, "eps": (1e-30, eps2), "d": d, "beta2_decay": decay_rate}
+    ours, theirs = both_moved(rule, lambda w: torch.optim.Adafactor([w], **settings), shape)
     # some twenty roundings of 1e-16 per step
-    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
 
 
 def test_a_rank_one_second_moment_is_factored_exactly():

@@ -37,56 +37,27 @@ def made(peer: str, leaves, **settings) -> torch.optim.Optimizer:
 @each_shape
 @each_setting
 @each_dtype
-def test_is_the_came_of_its_peers_on_given_gradients(peer, shape, setting, dtype):
-    ours = normal(shape, generator(0)).to(dtype)
-    theirs = nn.Parameter(ours.clone())
-    rule, reference = CAME(0.01, **SETTINGS[setting]), made(peer, [theirs], lr=0.01, **SETTINGS[setting])
-    state = rule.init(ours)
-    for k in range(50):
-        g = normal(shape, generator(1, k)).to(dtype)
-        delta, state = rule.step(g, state, ours)
-        ours = ours + delta
-        theirs.grad = g
-        reference.step()
+def test_is_the_came_of_its_peers_on_given_gradients(peer, shape, setting, dtype, both_moved):
+    settings = {"lr": 0.01} | SETTINGS[setting]
+    ours, theirs = both_moved(CAME(**settings), lambda w: made(peer, [w], **settings), shape, dtype)
     # some twenty roundings per step, none of them fed back
     tolerance = 50 * 20 * torch.finfo(dtype).eps
-    torch.testing.assert_close(ours, theirs.detach(), rtol=tolerance, atol=tolerance)
-
-
-INPUT, TARGET = normal((32, 6), generator(5)), normal((32, 4), generator(6))
-LAYERS = {"first": (6, 10), "bias": (10,), "second": (10, 4)}
-
-
-def trained(optimizer_of_leaves, *, dtype: torch.dtype, nudge: float = 0.0) -> Tensor:
-    """All weights of a small network after 50 steps; `nudge` = relative size of a random change of its start."""
-    leaves = {}
-    for i, (name, shape) in enumerate(LAYERS.items()):
-        start = 0.4 * normal(shape, generator(2, i)) * (1 + nudge * normal(shape, generator(3, i)))
-        leaves[name] = nn.Parameter(start.to(dtype))
-    optimizer = optimizer_of_leaves(leaves)
-    for _ in range(50):
-        optimizer.zero_grad()
-        y = torch.tanh(INPUT.to(dtype) @ leaves["first"] + leaves["bias"]) @ leaves["second"]
-        (y - TARGET.to(dtype)).square().mean().backward()
-        optimizer.step()
-    return torch.cat([w.detach().flatten() for w in leaves.values()])
+    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 @each_peer
 @each_setting
 @each_dtype
-def test_trains_a_network_as_its_peers_do(peer, setting, dtype):
-    ours = lambda leaves: Stepwise(leaves.items(), CAME(1e-3, **SETTINGS[setting]))  # noqa: E731
-    plain, nudged = trained(ours, dtype=dtype), trained(ours, dtype=dtype, nudge=torch.finfo(dtype).eps)
-    expected = trained(lambda leaves: made(peer, leaves.values(), lr=1e-3, **SETTINGS[setting]), dtype=dtype)
-    allowed = 50 * (nudged - plain).abs().max().item()
-    assert allowed < 1e4 * torch.finfo(dtype).eps  # else the training amplifies rounding so much that it compares nothing
-    torch.testing.assert_close(plain, expected, rtol=0, atol=allowed)
+def test_trains_a_network_as_its_peers_do(peer, setting, dtype, assert_same_training):
+    settings = {"lr": 1e-3} | SETTINGS[setting]
+    assert_same_training(
+        lambda named: Stepwise(named, CAME(**settings)), lambda named: made(peer, [w for _, w in named], **settings), dtype
+    )
 
 
-def test_a_large_learning_rate_amplifies_rounding_a_hundredfold():
+def test_a_large_learning_rate_amplifies_rounding_a_hundredfold(trained):
     """So two CAMEs that differ by 1e-5 and more in float32 may still be the same rule; the weights here are of order 1."""
-    ours = lambda leaves: Stepwise(leaves.items(), CAME(1e-2))  # noqa: E731
+    ours = lambda named: Stepwise(named, CAME(1e-2))  # noqa: E731
     eps = torch.finfo(torch.float32).eps
     moved = (trained(ours, dtype=torch.float32, nudge=eps) - trained(ours, dtype=torch.float32)).abs().max()
     assert 1e2 * eps < moved < 0.1

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from sandbox.draws import generator, normal
 from sandbox.optimizers.base import Empty, with_fields
 from sandbox.optimizers.gradient_descent import GradientDescent
 
@@ -18,21 +17,12 @@ SETTINGS = {
 
 @pytest.mark.parametrize("shape", [(7, 5), ()], ids=str)
 @pytest.mark.parametrize("name", SETTINGS)
-def test_matches_torch_sgd_over_fifty_steps(name, shape):
-    ours = normal(shape, generator(0))
-    theirs = torch.nn.Parameter(ours.clone())
+def test_matches_torch_sgd_over_fifty_steps(name, shape, both_moved):
     settings = SETTINGS[name]
-    rule = GradientDescent(0.03, **settings)
-    reference = torch.optim.SGD([theirs], lr=0.03, **(settings | {"nesterov": settings.get("nesterov") == "on"}))
-    state = rule.init(ours)
-    for k in range(50):
-        g = normal(shape, generator(1, k))
-        delta, state = rule.step(g, state, ours)
-        ours = ours + delta
-        theirs.grad = g
-        reference.step()
+    in_torch = settings | {"nesterov": settings.get("nesterov") == "on"}
+    ours, theirs = both_moved(GradientDescent(0.03, **settings), lambda w: torch.optim.SGD([w], lr=0.03, **in_torch), shape)
     # torch rounds w - lr b once, ours rounds lr b first: one ulp of a number near 1 per step; damped, a few of b as well
-    torch.testing.assert_close(ours, theirs.detach(), rtol=0, atol=50 * 2.3e-16 * (4 if "dampening" in settings else 1))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=50 * 2.3e-16 * (4 if "dampening" in settings else 1))
 
 
 def test_buffer_under_a_constant_gradient_is_a_geometric_sum():
