@@ -13,7 +13,7 @@ that is (1 - beta) times the edge without momentum, times 1 / (1 - 2 beta / (q (
 rescales lr where q is large. At equal effective steps lr/(1-beta) the load differs by O(1/q) alone.
 
 Source:    derived; our dossier had measured 2.00 to 2.02 for lr (d+2) L / (1 - beta)
-Bounds:    total_squared_gradient, noise_floor, momentum_edge of sandbox.theory.zeroth_order_edge
+Bounds:    gradient_per_potential, noise_floor, momentum_edge of sandbox.theory.zeroth_order_edge
 Not here:  that sums over i of step 1 are sums over i; that a form that is >= 0, falls by a multiple of |g|^2, and is bounded below
            sums it up; that the edge beyond the pole of a coordinate is not reached (there S has grown past 1 before).
 """
@@ -23,14 +23,11 @@ import sympy
 from sandbox.theory import zeroth_order_edge as edge
 from sandbox.theory.certificate import Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order import n, slope_variance
-from sandbox.theory.zeroth_order_edge import L, alpha, beta, denominator, gamma, lam, load, lr, potential
+from sandbox.theory.zeroth_order_edge import L, alpha, beta, gamma, lam, load, lr
 from sandbox.theory.zeroth_order_pairings import d
 
 xx, xm, mm, others = sympy.symbols("xx xm mm others", real=True)  # E x_i^2, E x_i m_i, E m_i^2, and gamma E |g|^2 or the noise
-S, b, x0, m0 = sympy.symbols("S b x0 m0", real=True)
-w = edge.position_weight
-u = -beta * lam * (1 - beta**2 - lr * lam) / denominator
-v = beta**2 * lr * lam * (1 + beta) / denominator
+w, u, v = edge.position_weight, edge.cross_weight, edge.momentum_weight
 DOMAIN = (lr > 0, lam > 0, alpha >= 1, gamma > 0, beta >= 0, beta < 1, lr * lam * ((1 + beta) * alpha - 2 * beta) < 2 * (1 - beta**2))
 FACTOR = sympy.Rational(999, 1000)
 cross = beta * xm + lam * xx  # E x_i m_i+, before x moves
@@ -73,8 +70,8 @@ def step_02_the_potential_is_a_nonnegative_form():
         assert counterexample(number, DOMAIN) is None
 
 
-def step_03_the_sum_over_all_steps_is_the_potential_over_one_minus_the_load():
-    assert is_zero((1 - load) * edge.total_squared_gradient.value - potential)
+def step_03_the_sum_over_the_steps_is_the_fall_of_the_potential_over_one_minus_the_load():
+    assert is_zero((1 - load) * edge.gradient_per_potential.value - 1)
 
 
 def step_04_noise_enters_where_the_other_coordinates_do():

@@ -8,7 +8,7 @@
     load(lr) = sum_i gamma lr lam_i (1 + beta) / (2 (1 - beta^2) - lr lam_i ((1 + beta) alpha - 2 beta))      stable where < 1
 
 Symbols: lam = an eigenvalue of H, L the largest, tr_H = tr H; lr, beta = momentum (torch's convention); load = the sum above;
-potential = the Lyapunov function at the start; slope_variance = variance of the error of one slope. Source: derived.
+slope_variance = variance of the error of one slope. Source: derived.
 """
 
 import sympy
@@ -18,7 +18,7 @@ from sandbox.theory.zeroth_order import n, slope_variance
 from sandbox.theory.zeroth_order_pairings import d, tr_H
 
 lr, beta, L, lam, alpha, gamma = sympy.symbols("lr beta L lam alpha gamma", real=True)
-load, potential = sympy.symbols("load potential", real=True)
+load = sympy.Symbol("load", real=True)
 EDGE = "largest learning rate at which E |x|^2 contracts"
 SPECTRUM = (L > 0, n >= 1, tr_H >= L)
 MOMENTUM = (beta >= 0, beta < 1)
@@ -29,7 +29,10 @@ gaussian = {alpha: (n + 1) / n, gamma: 1 / n}
 sphere = {alpha: 1 - 1 / n + 2 * d / (n * (d + 2)), gamma: d / (n * (d + 2))}
 denominator = 2 * (1 - beta**2) - lr * lam * ((1 + beta) * alpha - 2 * beta)
 load_term = gamma * lr * lam * (1 + beta) / denominator  # one eigenvalue's part of the load
-position_weight = lam * ((1 - beta) ** 2 * (1 + beta) + 2 * beta * lr * lam) / (lr * denominator)  # of x^2 in the potential
+# the potential: sum_i position_weight x_i^2 + 2 cross_weight x_i m_i + momentum_weight m_i^2
+position_weight = lam * ((1 - beta) ** 2 * (1 + beta) + 2 * beta * lr * lam) / (lr * denominator)
+cross_weight = -beta * lam * (1 - beta**2 - lr * lam) / denominator
+momentum_weight = beta**2 * lr * lam * (1 + beta) / denominator
 
 
 isotropic_edge = Bound(
@@ -82,13 +85,14 @@ best_isotropic_factor = Bound(
     proof=PROOF,
 )
 
-total_squared_gradient = Bound(
-    name="zeroth_order_edge.total_squared_gradient",
-    quantity="sum over all steps of E |grad f|^2",
-    value=potential / (1 - load),
-    requires=(load < 1, load >= 0, potential >= 0),
+gradient_per_potential = Bound(
+    name="zeroth_order_edge.gradient_per_potential",
+    quantity="sum of E |grad f|^2 over any number of steps, per fall of the potential",
+    value=1 / (1 - load),
+    requires=(load < 1, load >= 0),
     kind="exact",
-    source="derived; any spectrum, law and momentum; potential = sum of position_weight x^2 at a start without momentum",
+    source="derived; any spectrum, law and momentum; over all steps the potential falls by its start, where m = 0 the sum of "
+    "position_weight x^2",
     proof=MOMENTUM_PROOF,
 )
 

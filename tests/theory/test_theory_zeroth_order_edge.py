@@ -98,8 +98,8 @@ def test_the_squared_gradients_of_all_steps_sum_to_the_potential(beta):
     M = matrix(lam, lr, gaussian(1), beta)
     total = lam**2 @ np.linalg.solve(np.eye(120) - M, state)[::3]  # the geometric series of the recursion
     weights = [float(edge.position_weight.subs({edge.lam: x, edge.lr: lr, edge.beta: beta, edge.alpha: 2})) for x in lam]
-    at = {"load": load(lam, lr, gaussian(1), beta), "potential": float(np.dot(weights, x2))}
-    assert edge.total_squared_gradient.at(**at) == pytest.approx(total, rel=1e-10)
+    per_potential = edge.gradient_per_potential.at(load=load(lam, lr, gaussian(1), beta))
+    assert per_potential * np.dot(weights, x2) == pytest.approx(total, rel=1e-10)
 
 
 @pytest.mark.parametrize(("beta", "n"), [(0.0, 1), (0.0, 3), (0.7, 1)])
