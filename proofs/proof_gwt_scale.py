@@ -17,7 +17,7 @@ Letters: x = b1^t, y = b2^t; c = sqrt(1 - y) / (1 - x) is Adam's correction; A, 
 import sympy
 
 from sandbox.theory import wavelet as gwt
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
 from sandbox.theory.wavelet import b1, imbalance, level, noise_share, t
 
 x, N, b2, A, D = sympy.symbols("x N b2 A D", positive=True)
@@ -40,6 +40,12 @@ def one_block(steps: int, size: int) -> sympy.Expr:
     return (mean_square_of_average(steps) + size - 1) * correction**2 / size
 
 
+CERTIFICATES = (
+    Identity("average_of_noise", b1**2 * noise_share * (1 - x**2) + (1 - b1) ** 2, noise_share * (1 - (b1 * x) ** 2)),
+    Identity("size_of_a_step", in_letters(gwt.step_rms.value**2), (noise_share * (1 - x**2) + N - 1) / N / (1 - x) ** 2),
+)
+
+
 def step_01_an_average_of_white_noise_by_induction():
     """E m_t^2 = b1^2 E m_(t-1)^2 + (1 - b1)^2, solved by a (1 - b1^(2 t))."""
     assert is_zero(b1**2 * noise_share * (1 - x**2) + (1 - b1) ** 2 - noise_share * (1 - (b1 * x) ** 2))
@@ -49,6 +55,8 @@ def step_02_the_mean_square_of_a_step():
     """c m / sqrt(v) with v = (1 - y) times its mean 1: m / (1 - x); the same factor on the details."""
     square = (noise_share * (1 - x**2) + N - 1) / N / (1 - x) ** 2
     assert is_zero(in_letters(gwt.step_rms.value**2) - square)
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_03_attained_by_blocks_written_out():

@@ -18,11 +18,20 @@ from itertools import combinations, product
 import sympy
 
 from sandbox.theory import projections as law
-from sandbox.theory.certificate import is_zero
+from sandbox.theory.certificate import Identity, is_zero
 from sandbox.theory.projections import kappa, m, r, yDx, yHx
 
 SMALL = ((2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 3), (3, 3))
 SMALL_WITH_REPLACEMENT = ((2, 1), (2, 3), (3, 2), (3, 3), (4, 2))
+
+CERTIFICATES = (
+    Identity(
+        "coordinate_form",
+        law.form_coordinate.value,
+        (m / r) ** 2 * (r * (r - 1) / (m * (m - 1)) * yHx + (r / m - r * (r - 1) / (m * (m - 1))) * yDx),
+    ),
+    Identity("replacement_form", law.form_replacement.value, (m / r) ** 2 * (r * (r - 1) / m**2 * yHx + r / m * yDx)),
+)
 
 
 def general(size: int) -> sympy.Matrix:
@@ -77,6 +86,8 @@ def step_03_independent_columns_by_multinomial_moments():
     """E N_i N_j = r(r-1)/m^2 off the diagonal; E N_i^2 = r(r-1)/m^2 + r/m."""
     pair = r * (r - 1) / m**2
     assert is_zero(law.form_replacement.value - (m / r) ** 2 * (pair * yHx + r / m * yDx))
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_04_the_second_moment_is_H_equal_to_the_identity():

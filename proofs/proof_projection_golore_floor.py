@@ -17,7 +17,7 @@ from itertools import product
 import sympy
 
 from sandbox.theory import projections_golore as golore
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
 from sandbox.theory.projections import form_haar, m, r, tr_yx, xHy, yHx
 from sandbox.theory.projections_golore import lr, n, o, q, sigma
 
@@ -28,6 +28,17 @@ factor, floor, small = (one.value for one in (golore.golore_factor, golore.golor
 def projection_form(same, transposed, trace) -> sympy.Expr:
     """E y^T Pi H Pi x for Pi = (r/n) S."""
     return (r / n) ** 2 * form_haar.value.subs({yHx: same, xHy: transposed, tr_yx: trace, m: n}, simultaneous=True)
+
+
+CERTIFICATES = (
+    Identity("off_diagonal_moment", projection_form(0, 0, 1), o),
+    Identity("block_moment", projection_form(1, 1, n - r), q),
+    Identity(
+        "affine_step",
+        x2 - 2 * lr * (r / n) * x2 + lr**2 * q * x2 + lr**2 * sigma**2 * (n - r) * r * o,
+        floor + factor * (x2 - floor),
+    ),
+)
 
 
 def lines(size: int):
@@ -76,6 +87,8 @@ def step_02_the_energy_after_a_step_is_affine_in_the_energy_before():
     """E Pi = (r/n) I; the noise is centred and independent; |Pi_tb|^2 has (n - r) r entries of mean square o."""
     after = x2 - 2 * lr * (r / n) * x2 + lr**2 * q * x2 + lr**2 * sigma**2 * (n - r) * r * o
     assert is_zero(after - floor - factor * (x2 - floor))
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_03_the_factor_is_below_one_exactly_where_the_floor_exists():

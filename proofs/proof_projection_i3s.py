@@ -20,7 +20,7 @@ from itertools import permutations
 import sympy
 
 from sandbox.theory import projections_golore as golore
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.projections_golore import K, move, n, r, s, sigma
 
 x, y, Q, j = sympy.symbols("x y Q j", real=True)
@@ -51,6 +51,17 @@ def limit(rank: int) -> sympy.Expr:
     return golore.i3s_growth.value.subs({r: rank, sigma: 1})
 
 
+CERTIFICATES = (
+    Certificate(
+        name="one_more_draw",
+        claim=x / j - (Q - Q / (1 + x / j)),
+        hypotheses=((x / (j + x), Q - 1),),
+        squares=((1 / (j * (j + x)), x),),
+        domain=(x >= 0, j >= 1),
+    ),
+)
+
+
 def step_01_alone_against_the_noise_the_probability_is_a_product():
     for rank in (1, 2, 3, 4):
         assert is_zero(drawn([x] + [1] * rank, rank, 0) - product_form(rank))
@@ -61,6 +72,7 @@ def step_02_which_is_at_most_the_harmonic_number_times_the_ratio_for_every_rank(
     more = (1 - Q / (1 + x / j)) - (1 - Q)
     assert counterexample(x / j - more, (x >= 0, j >= 1, Q >= 0, Q <= 1)) is None
     assert is_zero(golore.i3s_growth.value.subs(r, 5) - golore.i3s_growth.value.subs(r, 4) * sympy.Rational(137, 125))
+    CERTIFICATES[0].check()
 
 
 def step_03_and_touches_it_as_the_ratio_goes_to_zero():

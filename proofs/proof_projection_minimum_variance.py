@@ -19,7 +19,7 @@ Not here:  max over rank Y <= r of 2 <Z, Y> - |Y|_F^2 = the r largest sigma_i(Z)
 import sympy
 
 from sandbox.theory import projections as law
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.projections import m, r, rank_left, tail, tail_energy, tail_sum
 
 k, T, E = rank_left, tail_sum, tail_energy
@@ -32,6 +32,14 @@ def dual_value() -> sympy.Expr:
     """2 <Z, A> - (sum of the r largest sigma(Z)^2) for Z = A with the tail levelled to T/k: head, then k times T/k."""
     level = T / k
     return 2 * (head_energy + level * T) - (head_energy + k * level**2)
+
+
+z, y = sympy.symbols("z y", real=True)
+CERTIFICATES = (
+    Certificate(name="one_part_of_the_dual", claim=z**2 - (2 * z * y - y**2), squares=((sympy.Integer(1), z - y),), vectors=(z, y)),
+    Identity("levelled_dual_value", dual_value() - (head_energy + E), law.minimum_variance.value),
+    Identity("prac_variance", law.prac_variance.value, law.error_orthogonal.value.subs({m: tail, r: k}) * E),
+)
 
 
 def at_levels(expr: sympy.Expr) -> sympy.Expr:
@@ -52,6 +60,8 @@ def step_01_every_matrix_gives_a_lower_bound():
     """E|Y|^2 >= E [2 <Z, Y> - max (2 <Z, Y> - |Y|^2)]: for one part with y and z, z^2 - (2 z y - y^2) = (z - y)^2."""
     z, y = sympy.symbols("z y", real=True)
     assert is_zero(z**2 - (2 * z * y - y**2) - (z - y) ** 2)
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_02_the_levelled_matrix_gives_the_bound():

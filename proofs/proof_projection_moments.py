@@ -21,7 +21,7 @@ from itertools import product
 import sympy
 
 from sandbox.theory import projections as law
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
 from sandbox.theory.projections import L, m, r, tr_yx, trace_H, xHy, yHx
 from sandbox.theory.rso import haar_smoothness
 
@@ -46,6 +46,12 @@ def derived(kind: str) -> sympy.Expr:
     if kind == "haar":
         return (m / r) ** 2 * sum(weight * row for weight, row in zip(weingarten() * columns, ROWS, strict=True))
     return sum(count * row for count, row in zip(columns, ROWS, strict=True)) / r**2
+
+
+CERTIFICATES = (
+    Identity("haar_form", law.form_haar.value, derived("haar")),
+    Identity("gaussian_form", law.form_gaussian.value, derived("gaussian")),
+)
 
 
 def coefficients(form: sympy.Expr) -> tuple[sympy.Expr, ...]:
@@ -94,6 +100,8 @@ def step_02_the_haar_form():
 
 def step_03_the_gaussian_form():
     assert is_zero(law.form_gaussian.value - derived("gaussian"))
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_04_the_haar_form_again_by_beta_moments():

@@ -12,7 +12,7 @@ columns, so sum |b|^2 = r - A.
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.projections_golore import galore_stall, n, r, s, sigma
 
 A, loss = sympy.symbols("A loss", real=True)
@@ -28,8 +28,19 @@ def stochastic_gradient(xi: int) -> sympy.Matrix:
     return sympy.diag(s, s, xi * sigma)
 
 
+CERTIFICATES = (
+    Certificate(
+        name="noise_captures_most",
+        claim=sympy.expand(captured(sympy.Integer(0)) - captured(A)),
+        hypotheses=((sigma**2 - s**2, -A),),
+        domain=(s > 0, s < sigma),
+    ),
+)
+
+
 def step_01_the_noise_captures_more_than_any_other_basis():
     assert is_zero(captured(0) - captured(A) - (sigma**2 - s**2) * A)
+    CERTIFICATES[0].check()
 
 
 def step_02_strictly_so_where_the_signal_is_below_the_noise():

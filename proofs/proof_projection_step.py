@@ -15,7 +15,7 @@ Not here:  the descent lemma f(W + D) <= f(W) + <grad f(W), D> + L |D|^2 / 2; th
 import sympy
 
 from sandbox.theory import projections as law
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.projections import L, lr, m, r, second_moment
 
 g, w = sympy.symbols("g w", real=True)
@@ -28,8 +28,22 @@ def guaranteed(second: sympy.Expr) -> sympy.Expr:
     return lr * g**2 - L * lr**2 * second * g**2 / 2
 
 
+decrease_of_f = sympy.Symbol("decrease_of_f", real=True)
+CERTIFICATES = (
+    Certificate(
+        name="projected_gradient_sum",
+        claim=law.gradient_sum.value * decrease_of_f - g**2,
+        hypotheses=((law.gradient_sum.value, guaranteed(c) - decrease_of_f),),
+        vectors=(g,),
+        domain=law.gradient_sum.requires,
+    ),
+)
+
+
 def step_01_the_descent_lemma_pays_for_the_squared_gradient():
     assert is_zero(law.gradient_sum.value * guaranteed(c) - g**2)
+
+    CERTIFICATES[0].check()
 
 
 def step_02_the_price_is_positive_on_the_whole_domain():

@@ -17,7 +17,7 @@ Not here:  the descent lemma; that an average of the s largest squares is at lea
 import sympy
 
 from sandbox.theory import sparse_recovery as sgc
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.sparse_recovery import L, a, d, lr, s, sigma, signals
 
 g, w = sympy.symbols("g w", real=True)
@@ -42,6 +42,21 @@ def guaranteed() -> sympy.Expr:
     return lr * kept - L * lr**2 * kept / 2
 
 
+decrease_of_f = sympy.Symbol("decrease_of_f", real=True)
+CERTIFICATES = (
+    Certificate(
+        name="largest_entries_gradient_sum",
+        claim=sgc.gradient_sum.value * decrease_of_f - g**2,
+        hypotheses=(
+            (sgc.gradient_sum.value, guaranteed() - decrease_of_f),
+            (sgc.gradient_sum.value * lr * (2 - lr * L) / (2 * d), s * g**2 - d * kept),
+        ),
+        vectors=(g,),
+        domain=sgc.gradient_sum.requires,
+    ),
+)
+
+
 def step_01_the_largest_hold_at_least_their_share():
     """top >= s t and rest <= (d - s) t for a level t between them: d top - s (top + rest) >= 0."""
     top, rest, level = sympy.symbols("top rest level", real=True)
@@ -64,6 +79,7 @@ def step_04_the_descent_lemma_pays_for_the_squared_gradient():
     least = guaranteed().subs(kept, sgc.largest_share.value * g**2)
     assert is_zero(sgc.gradient_sum.value * least - g**2)
     assert counterexample(sgc.gradient_sum.value, sgc.gradient_sum.requires) is None
+    CERTIFICATES[0].check()
 
 
 def step_05_attained_by_one_step_on_a_quadratic_with_equal_entries():

@@ -17,7 +17,7 @@ Letters: I, O = mean energy of m inside and outside of the current support.
 import sympy
 
 from sandbox.theory import sparse_recovery as sgc
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
 from sandbox.theory.sparse_recovery import b1, churn
 
 inside, x, A, m, t = sympy.symbols("I x A m t", real=True)
@@ -48,6 +48,13 @@ def simulated(lifetimes: tuple[int, ...], steps: int) -> tuple[sympy.Expr, sympy
     return entries[current] ** 2, sum(e**2 for i, e in enumerate(entries) if i != current)
 
 
+settled = churn * b1**2 * inside / (1 - b1**2)
+CERTIFICATES = (
+    Identity("outside_settles", settled, b1**2 * (settled + churn * inside)),
+    Identity("share_outside", settled / (settled + inside), sgc.momentum_outside.value),
+)
+
+
 def step_01_averages_and_measurements_change_places():
     assert is_zero((b1 * A * m + (1 - b1) * A * t) - A * (b1 * m + (1 - b1) * t))
 
@@ -55,6 +62,8 @@ def step_01_averages_and_measurements_change_places():
 def step_02_the_share_outside_does_not_depend_on_the_values():
     O = fallen_out()  # noqa: E741
     assert is_zero(O / (O + inside) - sgc.momentum_outside.value)
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_03_attained_by_one_slot_that_is_new_at_every_step():

@@ -14,7 +14,7 @@ Letters: u_1 >= u_i >= 0: sizes of the coefficients of the residual in the suppo
 import sympy
 
 from sandbox.theory import sparse_recovery as sgc
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.sparse_recovery import d, k, s
 
 mu, u1, rest = sympy.symbols("mu u1 rest", real=True)
@@ -38,10 +38,24 @@ def gram(size: int, coherence: sympy.Expr) -> sympy.Matrix:
     return (1 + coherence) * sympy.eye(size) - coherence * sympy.ones(size, size)
 
 
+CERTIFICATES = (
+    Certificate(
+        name="pursuit_margin",
+        claim=inside(u1, rest) - outside(u1, rest),
+        hypotheses=((2 * mu, rest - (s - 1) * u1), (1 - (2 * s - 1) * mu, -u1)),
+        domain=(s >= 1, mu >= 0, mu * (2 * s - 1) < 1),
+    ),
+    Identity("welch", k * (d + d * (d - 1) * mu**2) - d**2, k * d * (d - 1) * (mu**2 - (d - k) / (k * (d - 1)))),
+    Identity("measurements_of_coherence", threshold**2, ((d - k) / (k * (d - 1))).subs(k, needed)),
+)
+
+
 def step_01_the_margin_between_inside_and_outside():
     """others <= (s - 1) u1, and the margin falls with others."""
     margin = inside(u1, rest) - outside(u1, rest)
     assert is_zero(margin - (u1 * (1 - (2 * s - 1) * mu) + 2 * mu * ((s - 1) * u1 - rest)))
+    for one in CERTIFICATES:
+        one.check()
 
 
 def step_02_it_is_positive_below_the_threshold():
