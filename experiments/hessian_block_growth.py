@@ -11,7 +11,8 @@ Proof:  proofs/proof_hessian_softmax_limit.py
 Cost:   3 s on one CPU core
 Run:    sandbox check hessian.growth.constant hessian.growth.rate
 
-The predictions were committed before the first run of these settings.
+The predictions were committed before the first run. Changed after it and a second
+run, which left two open: 8 and 4 seeds -> 24 -> 48 fresh ones, 16 pairs -> 64.
 """
 
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ from sandbox.verdict import Outcome
 
 @dataclass(frozen=True)
 class Data:
-    """pairs: of neighbouring classes, over which squared norms are averaged."""
+    """pairs: of neighbouring classes, at most, over which squared norms are averaged."""
 
     classes: int
     gamma: float
     inputs: int = 400
     logit_variance: float = 1.0
-    pairs: int = 16
+    pairs: int = 64
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def of_growth(**fields) -> Claim:
     return Claim(**(common | fields))
 
 
-SEEDS = tuple(range(8))
+SEEDS = tuple(range(200, 248))
 CLAIMS = (
     of_growth(
         id="hessian.growth.constant",
@@ -102,7 +103,7 @@ CLAIMS = (
         id="hessian.growth.rate",
         statement="The block ratio of a linear softmax falls with the number of classes like 1 / C.",
         quantity="slope of log block ratio against log C",
-        plan=Grid((Growth(),), seeds=SEEDS[:4]),
+        plan=Grid((Growth(),), seeds=SEEDS),
         measure=per_seed(rate),
         estimate=Mean("slope"),
         bound=None,
