@@ -23,7 +23,7 @@ from torch.func import functional_call
 from sandbox.draws import generator
 from sandbox.models.base_model import BASE, load
 from sandbox.models.classifier import ClassifierConfig
-from sandbox.models.initial import initial, roles_of, shapes_of, skeleton
+from sandbox.models.initial import Config, initial, roles_of, shapes_of, skeleton
 from sandbox.models.language import BATCHES, LanguageProblem
 from sandbox.models.roles import Role
 from sandbox.models.text import KJV, corpus, verses
@@ -186,10 +186,35 @@ class ClassificationProblem:
         which = torch.randint(len(train), (self.batch_size,), generator=generator(seed, step, 0, BATCHES))
         return self.verses().take(train[which])
 
+    @property
+    def judged(self) -> "ByBook":
+        return ByBook(self, self.config)
+
+    def loss(self, params: Params, batch: Verses) -> Tensor:
+        """Mean negative log likelihood of the book, in nats per verse."""
+        return self.judged.loss(params, batch)
+
+    def held_out(self, params: Params) -> float:
+        return self.judged.held_out(params)
+
+    def accuracy(self, params: Params) -> float:
+        return self.judged.accuracy(params)
+
+
+@dataclass(frozen=True)
+class ByBook:
+    """Losses of a model over all its parameters, frozen ones included.
+
+    model: of what makes logits (B, K) from tokens and lengths; that of the task, or an adapter around it.
+    """
+
+    task: ClassificationProblem
+    model: Config
+
     def logits(self, params: Params, batch: Verses) -> Tensor:
         """(B, K), on the device of the parameters."""
         device = next(iter(params.values())).device
-        return functional_call(self.module(), params, (batch.tokens.to(device), batch.lengths.to(device)))
+        return functional_call(skeleton(self.model), params, (batch.tokens.to(device), batch.lengths.to(device)))
 
     def loss(self, params: Params, batch: Verses) -> Tensor:
         """Mean negative log likelihood of the book, in nats per verse."""
@@ -199,7 +224,7 @@ class ClassificationProblem:
     @torch.no_grad()
     def held_out_logits(self, params: Params) -> tuple[Tensor, Tensor]:
         """Logits and labels of the held-out verses."""
-        rows = self.verses().take(self.split()[1])
+        rows = self.task.verses().take(self.task.split()[1])
         pieces = [self.logits(params, rows.take(piece)) for piece in torch.arange(len(rows.labels)).split(64)]
         return torch.cat(pieces).cpu(), rows.labels
 

@@ -11,12 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from sandbox.models.base_model import load
-from sandbox.models.finetuning import ClassificationProblem, ContinuationProblem, Verses, base_weights
+from sandbox.models.finetuning import ByBook, ClassificationProblem, ContinuationProblem, Verses, base_weights
 from sandbox.models.initial import initial, roles_of, shapes_of, skeleton
 from sandbox.models.language import LanguageProblem
 from sandbox.models.roles import Role
@@ -126,29 +124,17 @@ class SherlClassification:
     def batch(self, seed: int, step: int) -> Verses:
         return self.task.batch(seed, step)
 
-    def logits(self, params: Params, batch: Verses) -> Tensor:
-        """(B, K), on the device of the parameters."""
-        device = next(iter(params.values())).device
-        return functional_call(self.module(), whole(self, params), (batch.tokens.to(device), batch.lengths.to(device)))
+    @property
+    def judged(self) -> ByBook:
+        """The same verses and losses, of all parameters, the frozen ones included."""
+        return replace(self.task.judged, model=self.config)
 
     def loss(self, params: Params, batch: Verses) -> Tensor:
         """Mean negative log likelihood of the book, in nats per verse."""
-        logits_BK = self.logits(params, batch)
-        return F.cross_entropy(logits_BK, batch.labels.to(logits_BK.device))
-
-    @torch.no_grad()
-    def held_out_logits(self, params: Params) -> tuple[Tensor, Tensor]:
-        """Logits and labels of the held-out verses."""
-        rows = self.task.verses().take(self.task.split()[1])
-        pieces = [self.logits(params, rows.take(piece)) for piece in torch.arange(len(rows.labels)).split(64)]
-        return torch.cat(pieces).cpu(), rows.labels
+        return self.judged.loss(whole(self, params), batch)
 
     def held_out(self, params: Params) -> float:
-        """Mean loss over the held-out verses, in nats per verse."""
-        logits, labels = self.held_out_logits(params)
-        return F.cross_entropy(logits.double(), labels).item()
+        return self.judged.held_out(whole(self, params))
 
     def accuracy(self, params: Params) -> float:
-        """Share of held-out verses whose book is the most likely one; guessing gives 1 / K."""
-        logits, labels = self.held_out_logits(params)
-        return (logits.argmax(1) == labels).double().mean().item()
+        return self.judged.accuracy(whole(self, params))
