@@ -356,6 +356,12 @@ PREDICTED = {
         "gradient-descent.normalised-floor.kink": "HOLDS",
         "gradient-descent.clipped-noise": "HOLDS",
     },
+    "gradient_descent_along_a_path": {  # before
+        "gradient-descent.network": "HOLDS",
+        "gradient-descent.network.sharp": "HOLDS",
+        "gradient-descent.network.halved": "VIOLATED",
+        "gradient-descent.network.estimate": "HOLDS",
+    },
     "lomo_in_parts": {  # before
         "lomo.in-parts.attained": "ATTAINED",
         "lomo.in-parts": "HOLDS",
