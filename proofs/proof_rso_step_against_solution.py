@@ -7,7 +7,8 @@ pays on any quadratic; what solving can bring needs a larger eta.
 Source:    derived; seen at t = 1/2 before (the experiment rso_one_inner_step)
 Bounds:    gain_of_one_step, gain_of_one_step_convex of sandbox.theory.rso_inner_steps
 Not here:  that decreases add up over the eigenvectors of P^T H P, so that one number x stands for all curvatures; functions
-           that are not quadratic (of them only the worst cases are compared, in proof_rso_inner_steps.py).
+           that are not quadratic, for which proof_rso_one_step_against_solution.py shows the same by a certificate; here are the exact
+           gains on a quadratic, curvature by curvature.
 
 Letters: x = curvature over Lhat along an eigenvector; decreases in units of the squared gradient over 2 Lhat.
 """

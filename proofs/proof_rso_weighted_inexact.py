@@ -61,7 +61,7 @@ at_least_one = Certificate(
     hypotheses=large_a,
     squares=large_a_squares,
     vectors=vectors,
-    domain=(t > 0, t < 1, a >= 1),
+    domain=(t > 0, t < 1, a >= 1, p >= 0, p2 >= 0),  # the last two follow, see step 2; the kernel of Coq does not find them
 )
 at_most_one = Certificate(
     name="rso_weighted_inexact_small_a",
@@ -86,8 +86,11 @@ def step_1_the_certificate_for_a_at_least_one():
     at_least_one.check()
 
 
-def step_2_none_of_its_weights_has_a_pole():
-    assert counterexample(p - (1 - t), at_least_one.domain) is None
+def step_2_none_of_its_weights_is_negative_or_has_a_pole():
+    v = a - 1
+    assert is_zero(p - (1 - t + (3 - t**2) * v)) and is_zero(p2 - (1 + 3 * v + (3 - t**2) * v**2))
+    assert counterexample(p - (1 - t), at_least_one.domain[:3]) is None
+    assert counterexample(p2, at_least_one.domain[:3]) is None
 
 
 def step_3_the_certificate_for_a_at_most_one():
