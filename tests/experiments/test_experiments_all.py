@@ -512,6 +512,11 @@ PREDICTED = {
         "rso.inner-solvers.two-point": "HOLDS",
         "rso.inner-solvers.adam-floor": "HOLDS",
     },
+    "rso_one_step_any_function": {  # before
+        "rso.one-step-any-function": "HOLDS",
+        "rso.one-step-any-function.attained": "ATTAINED",
+        "rso.one-step-any-function.larger-t": "HOLDS",
+    },
     "rso_gradient_count": {  # before
         "rso.gradient-count.rank": "HOLDS",
         "rso.gradient-count.interval": "HOLDS",
@@ -559,6 +564,7 @@ PREDICTED = {
         "zo.edge.beyond": "HOLDS",
         "zo.edge.every-step": "HOLDS",
         "zo.edge.every-step.gaussian": "VIOLATED",
+        "zo.edge.moves-away": "HOLDS",
         "zo.rate.effective-rank": "HOLDS",
         "zo.rate.effective-rank.attained": "ATTAINED",
         "zo.rate.gradient-descent-step": "HOLDS",
