@@ -18,13 +18,12 @@ from sandbox.theory.certificate import Certificate, is_zero
 
 L, mu, S, h = sympy.symbols("L mu S h", real=True)
 S2 = two_by_two.value
-block = (d_1 > 0, d_2 > 0, r < 1, r > -1)
 CERTIFICATES = (
     Certificate(  # kappa + 1/kappa + 2 is at least that of equal d_1 = d_2
         name="two_by_two_best_scalar",
         claim=S2 - 4 / (1 - r**2),
         squares=((1 / (d_1 * d_2 * (1 - r**2)), d_1 - d_2),),
-        domain=block,
+        domain=two_by_two.requires,
     ),
 )
 

@@ -63,6 +63,7 @@ def step_02_dropping_the_positive_cross_term_gives_the_lower_bound():
 
 def step_03_bounding_it_gives_the_upper_bound():
     UPPER.check()
+    assert set(UPPER.domain) <= set(noise_floor_upper.requires)
 
 
 def step_04_the_upper_bound_is_attained_by_one_eigenvalue_and_the_lower_one_as_lr_vanishes():

@@ -22,14 +22,14 @@ s, q, M = sympy.symbols("s q M", positive=True)
 A, B = (k**2 + k + 1) / (k * (k + 1)), 1 / (k * (k + 1))
 squared = price_upper.value**2
 share = (k + 2) / (3 * (k + 1))
-inside = (k >= 1, s >= 1, s <= k)
+inside = (*price_upper.requires, s >= 1, s <= k)
 TANGENT = Identity("tangent_of_the_inverse_root", s**3 - 3 * q**2 * s + 2 * q**3, (s - q) ** 2 * (s + 2 * q))
 CHORD = Identity("chord_of_the_inverse_root", s * (A - B * s**2) - 1, B * (s - 1) * (k - s) * (s + k + 1))
 PEAK = Certificate(  # M (A - B M)^2 is at most the squared bound
     name="price_of_the_mean",
     claim=squared - M * (A - B * M) ** 2,
     squares=(((4 * A - 3 * B * M) / (27 * B), A - 3 * B * M),),
-    domain=(k >= 1, M >= 1, M <= k**2),
+    domain=(*price_upper.requires, M >= 1, M <= k**2),
 )
 CERTIFICATES = (TANGENT, CHORD, PEAK)
 
@@ -59,13 +59,13 @@ def step_03_the_chord_lies_above_it():
 
 def step_04_the_worst_mean_square_gives_the_bound():
     """mean(1 / s) <= A - B M, which is positive; the certificate maximises over M."""
-    assert counterexample(A - B * M, (k >= 1, M >= 1, M <= k**2)) is None
+    assert counterexample(A - B * M, PEAK.domain) is None
     PEAK.check()
 
 
 def step_05_it_is_attained_by_two_values():
     assert is_zero(price(((share, k), (1 - share, sympy.Integer(1)))) - squared)
-    assert counterexample(share, (k >= 1,)) is None and counterexample(1 - share, (k >= 1,)) is None
+    assert counterexample(share, price_upper.requires) is None and counterexample(1 - share, price_upper.requires) is None
 
 
 def step_06_no_smaller_upper_bound_and_no_larger_lower_bound_will_do():

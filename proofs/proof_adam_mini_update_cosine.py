@@ -26,7 +26,7 @@ KANTOROVICH = Certificate(  # cosine^2 >= bound^2, from (s - 1)(k - s) >= 0 in t
     claim=M1**2 - update_cosine_of_range.value**2 * M2,
     hypotheses=((4 * k / (k + 1) ** 2, M2 - (1 + k) * M1 + k),),
     squares=((1 / (k + 1) ** 2, (1 + k) * M1 - 2 * k),),
-    domain=(k >= 1,),
+    domain=update_cosine_of_range.requires,
 )
 TANGENT = Identity("cubic_tangent", s**4 - 3 * b**2 * s**2 + 2 * b**3 * s, s * (s - b) ** 2 * (s + 2 * b))
 CERTIFICATES = (KANTOROVICH, TANGENT)
