@@ -141,7 +141,7 @@ CLAIMS = (
         found=Found(
             Outcome.HOLDS,
             "2026-11-22",
-            "0.91: at this length the floor L step / 2 pays for the angle, and mean gradients are far below 1; at a shorter one it does not",
+            "0.91: at this length the floor L step / 2 pays for the angle; at a shorter one it does not",
         ),
         **DESCENT,
     ),

@@ -3,13 +3,11 @@
 Claims: adalomo.factored-error         D(V || V1) = S x mutual information of row and column
         adalomo.factored-error-limit   ... <= S x the smaller marginal entropy, which a permutation attains
         adalomo.factored-noise         at a rank-one truth D / S = psi(N/2 + 1) - log(N/2) after N averages
-        adalomo.factored-denoises      there the factored estimate has (n + m - 1) / (n m) of the full one's squared
-                                       error
-        adalomo.factored-noise.size    with equal truth the loss of a small matrix is h(N) - h(N m) - h(N n) + h(N m n)
-        adalomo.factored-noise.size.larger  ... where 1500 seeds decide
-        adalomo.factored-noise.unequal with an unequal truth, too: no
-        adalomo.factored-noise.limit   ... but it stays below h(N)
-        adalomo.factored-denoises.size the squared error of the factored estimate, exactly, for small matrices
+          ...size, size.larger         with equal truth, and every size: h(N) - h(N m) - h(N n) + h(N m n)
+          ...unequal                   with an unequal truth, too: no
+          ...limit                     ... but it stays below h(N)
+        adalomo.factored-denoises      the factored estimate has (n + m - 1) / (n m) of the full one's squared error
+          ...size                      exactly, for small matrices
 Proof:  proofs/proof_rank_one_nmf.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adalomo.factored-error adalomo.factored-noise
@@ -116,6 +114,10 @@ def noisy_moments(setting: Noise, seed: int) -> dict[str, float]:
     }
 
 
+def size_constants(setting: Noise) -> dict[str, float]:
+    return {"N": float(setting.N), "m": float(setting.shape[0]), "n": float(setting.shape[1])}
+
+
 MOMENTS = (
     *(Moment(law, shape, draw) for law in ("gamma", "sparse") for shape in ((8, 11), (64, 48)) for draw in (0, 1)),
     Moment("permutation", (6, 6)),
@@ -130,6 +132,7 @@ BY_SIZE = QUICK | dict(
     estimate=Mean("loss"),
     quantity=factorisation_noise.loss_of_size.quantity,
 )
+LAW = BY_SIZE | dict(kind="equality", bound=factorisation_noise.loss_of_size, constants=size_constants)
 CLAIMS = (
     Claim(
         id="adalomo.factored-error",
@@ -200,10 +203,7 @@ CLAIMS = (
     Claim(
         id="adalomo.factored-noise.size",
         statement="Where all entries have one truth, N averages of an m x n matrix lose h(N) - h(N m) - h(N n) + h(N m n), exactly.",
-        kind="equality",
         plan=EQUAL,
-        bound=factorisation_noise.loss_of_size,
-        constants=lambda s: {"N": float(s.N), "m": float(s.shape[0]), "n": float(s.shape[1])},
         tau=0.1,  # 1500 seeds leave about 3 %, and the limit h(N) of large matrices is 2 to 5 times as large
         predicted=Outcome.HOLDS,
         found=Found(
@@ -211,25 +211,22 @@ CLAIMS = (
             "2026-11-22",
             "1500 seeds leave 8 % and not 3 % at 2 x 2 and N = 1, where few matrices carry the mean: 0.122 +- 0.010 against 0.114",
         ),
-        **BY_SIZE,
+        **LAW,
     ),
     Claim(
         id="adalomo.factored-noise.size.larger",
         statement="... and so does a 4 x 6 matrix, where the same number of seeds decides.",
-        kind="equality",
         plan=Grid((Noise(1, (4, 6), 0.0),), seeds=tuple(range(2000, 3500)), chunk=1500),
-        bound=factorisation_noise.loss_of_size,
-        constants=lambda s: {"N": float(s.N), "m": float(s.shape[0]), "n": float(s.shape[1])},
         tau=0.05,
         predicted=Outcome.HOLDS,  # added after the sizes above had stayed open
-        **BY_SIZE,
+        **LAW,
     ),
     Claim(
         id="adalomo.factored-noise.unequal",
         statement="The exact law of a size survives a truth that is not equal: sides that range over 0.05 to 1.95.",
         kind="equality",
         plan=UNEQUAL,
-        limit=lambda s: factorisation_noise.loss_of_size.at(N=float(s.N), m=float(s.shape[0]), n=float(s.shape[1])),
+        limit=lambda s: factorisation_noise.loss_of_size.at(**size_constants(s)),
         tau=0.05,
         predicted=Outcome.VIOLATED,  # less: few entries carry the total, as in a smaller matrix
         **BY_SIZE,
@@ -250,7 +247,7 @@ CLAIMS = (
         kind="equality",
         plan=EQUAL,
         bound=factorisation_noise.factored_error,
-        constants=lambda s: {"N": float(s.N), "m": float(s.shape[0]), "n": float(s.shape[1])},
+        constants=size_constants,
         tau=0.2,  # squares of chi^2_1: 1500 seeds leave 7 % at 2 x 2; the first order in 1 / N is 2 % off there, so the test is coarse
         predicted=Outcome.HOLDS,
         subject="adalomo.factored-noise.size",
