@@ -4,13 +4,13 @@
 
     |grad h(0)|^2  <=  2 / (1 - q^2) * Lhat (f(W) - f(W+)),     q = (1 + s t) / (1 + t),
 
-with equality on a quadratic of curvature Lhat. Beyond that domain it fails: at t = 1/2, s = 3/4 an indefinite quadratic
-has 15.5 where the formula says 12.5. So from there on a residual promises less than the same accuracy in value.
+with equality on a quadratic of curvature Lhat. For every s beyond that domain it fails, on an indefinite quadratic: at t = 1/2, s = 3/4
+one has 15.5 where the formula says 12.5. So from there on a residual promises less than the same accuracy in value.
 
 Source:    derived
 Bound:     sandbox.theory.rso_inexact.relative_residual
 Not here:  the inequality of smooth functions between two points; that one-step inequalities add up; units: Lhat = 1; the constant
-           outside the domain, and that the formula fails everywhere there (shown at one point).
+           outside the domain.
 
 Letters: points 0 and T (the point B, with the residual e = grad F(B), so at xT = t (e - gT)).
 """
@@ -99,3 +99,20 @@ def step_7_beyond_the_domain_an_indefinite_quadratic_breaks_it():
     assert residual[0] ** 2 + residual[1] ** 2 <= three_quarters**2 * squared
     assert C.subs({t: half, s: three_quarters}) * decrease < squared
     assert margin.subs({t: half, s: three_quarters}) < 0
+
+
+def step_8_beyond_the_domain_nothing_is_saved_a_small_second_gradient_breaks_it_everywhere():
+    """h = x + eps y + (x^2 - y^2) / 2 with the residual (e1, k eps) of length s |g0|: with the best k the excess of |g0|^2 over C times
+    the decrease grows like -margin eps^2, so that the formula fails for every s outside of the domain.
+    """
+    E, size, k = sympy.symbols("E size k", positive=True)  # E = eps^2, size = s
+    e1 = sympy.sqrt(size**2 + (size**2 - k**2) * E)
+    x, y = (e1 - 1) * t / (1 + t), (k - 1) * t / (1 - t)  # the second in units of eps
+    decrease = -(x + x**2 / 2) - E * (y - y**2 / 2)
+    excess = 1 + E - C.subs(s, size) * decrease
+    assert is_zero(excess.subs(E, 0))
+    worst_k = size * (1 + t) ** 2 / (2 * size * t * (1 + t**2) + (1 - t) ** 2)
+    slope = sympy.diff(excess, E).subs(E, 0).subs(k, worst_k)
+    positive = C * t**2 / ((1 + t) ** 2 * (2 * s * t * (1 + t**2) + (1 - t) ** 2))
+    assert is_zero(slope + (positive * margin).subs(s, size))
+    assert counterexample(positive, (t > 0, t < 1, s > 0, s < 1)) is None

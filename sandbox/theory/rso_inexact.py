@@ -39,7 +39,7 @@ relative_residual = Bound(
     value=relative(s),
     requires=(*CONVEX, s >= 0, s < 1, _margin >= 0, *STIEFEL),
     kind="exact",
-    source="derived; no floor; s <= (25 - 9 sqrt 5) / 10 = 0.4875 at t = 1/2, beyond which it fails; equality on L |W|^2 / 2",
+    source="derived; no floor; s <= (25 - 9 sqrt 5) / 10 = 0.4875 at t = 1/2; it fails for every s beyond; equality on L |W|^2 / 2",
     proof="proofs/proof_rso_relative_residual.py",
 )
 
