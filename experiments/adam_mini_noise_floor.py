@@ -6,6 +6,7 @@ Claims: adam-mini.noise-floor.attained  one eigenvalue: exactly lr tr(Sigma) / (
         adam-mini.noise-floor, .upper   many eigenvalues: between lr tr(Sigma) / 4 and that
         adam-mini.noise-floor.ratio     live second moments: Adam-mini's floor over Adam's is block_sum / entry_sum
         adam-mini.noise-floor.momentum  ... and with beta1 = 0.9 too
+        adam-mini.noise-floor.momentum.exact   gradient descent with momentum, one eigenvalue: the closed form at large lr
         adam-mini.noise-floor.free      Adam-mini's floor is that of Adam: no, where noise differs inside a block
 Proof:  proofs/proof_adam_mini_noise_floor.py
 Cost:   20 s on one CPU core
@@ -86,7 +87,8 @@ def floor_of(setting: Setting, rule: Rule, seeds: tuple[int, ...]) -> list[float
 
 def floors(setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     if setting.method == "constant":
-        return [{"f": f} for f in floor_of(setting, GradientDescent(setting.lr), seeds)]
+        average = {"momentum": setting.beta1, "dampening": setting.beta1} if setting.beta1 else {}
+        return [{"f": f} for f in floor_of(setting, GradientDescent(setting.lr, **average), seeds)]
     betas = (setting.beta1, 0.999)
     both = (floor_of(setting, rule, seeds) for rule in (AdamMini(setting.lr, betas, n_blocks=2), Adam(setting.lr, betas)))
     return [{"mini": mini, "adam": adam} for mini, adam in zip(*both, strict=True)]
@@ -112,6 +114,11 @@ def alike(setting: Setting) -> str | None:
 MEAN_SEEDS = tuple(range(256))
 ONE = Grid(
     (Setting((4.0,) * 6, (1.0,) * 6, 0.02, 600), Setting((4.0,) * 6, (1.0, 1.0, 1.0, 2.0, 2.0, 2.0), 0.3, 200)),
+    MEAN_SEEDS,
+    len(MEAN_SEEDS),
+)
+AVERAGED = Grid(
+    (Setting((4.0,) * 6, (1.0,) * 6, 0.3, 300, beta1=0.9), Setting((4.0,) * 6, (1.0,) * 6, 1.0, 300, beta1=0.9)),
     MEAN_SEEDS,
     len(MEAN_SEEDS),
 )
@@ -185,6 +192,16 @@ CLAIMS = (
         constants=None,
         limit=lambda setting: adam_mini.noise_floor_ratio.at(**sums(setting)),
         tau=0.05,
+    ),
+    of_floors(
+        id="adam-mini.noise-floor.momentum.exact",
+        statement="Averaged gradients, one eigenvalue: the stationary loss is exactly lr tr / (4 - 2 lr top (1 - beta1) / (1 + beta1)).",
+        kind="equality",
+        quantity=adam_mini.noise_floor_momentum.quantity,
+        plan=AVERAGED,
+        bound=adam_mini.noise_floor_momentum,
+        constants=lambda setting: {**noise_and_top(setting), "b1": setting.beta1},
+        tau=0.03,  # without momentum it would be 2.4 times as much at lr top = 1.2, and beyond lr top = 2 infinite
     ),
     of_floors(
         id="adam-mini.noise-floor.free",

@@ -4,6 +4,7 @@ Frozen means that second moments stand still at the first gradient, beta1 = 0, e
 
 Claims: adam.frozen.start-decides     diagonal H: the rate of frozen Adam is that of kappa = max |x_0| / min |x_0|, for kappa(H) 1 to 10^6
         adam.frozen.start-decides.dense  ... for dense H too: no
+        adam.frozen.tail              Gaussian start, two coordinates: P[kappa > t] = 2 - (4/pi) atan t;  .more: at least that for five
         adam.preconditioner.lower, .lower.diagonal, .upper  kappa(D H) between max / min of D_i H_ii and kappa(D) kappa(H), D of
                                       Adam after 30 steps; the lower one attained on diagonal H
         adam.preconditioner.bipartite kappa(D H) >= kappa(H) for every D where couplings are bipartite, D of Adam
@@ -27,9 +28,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.func import grad
 
-from sandbox.curvature.preconditioning import condition
+from sandbox.curvature.preconditioning import adam_scale, condition
 from sandbox.draws import generator, normal
-from sandbox.fit import Range
+from sandbox.fit import Mean, Range
 from sandbox.ledger.claim import Claim, Grid, per_seed
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
@@ -176,6 +177,22 @@ def mismatch(setting: Scaled) -> dict[str, float]:
     return {"kappa": setting.kappa, "mismatch": float(np.abs(vectors[:, 0] ** 2 - vectors[:, -1] ** 2).max())}
 
 
+@dataclass(frozen=True)
+class Tail:
+    """Diagonal H of condition 100 in d dimensions, `draws` Gaussian starts a seed."""
+
+    d: int
+    t: float
+    draws: int = 2000
+
+
+def tail(setting: Tail, seed: int) -> dict[str, float]:
+    """The share of starts with kappa(D H) > t, D of Adam at its first gradient."""
+    H = np.diag(np.array(log_spaced(setting.d, low=1.0, high=100.0)))
+    g = normal((setting.draws, setting.d), generator(START, seed)).numpy() @ H
+    return {"share": float((condition(H, adam_scale(g)) > setting.t).mean())}
+
+
 SEEDS = tuple(range(20))
 AXES = tuple(Start(kappa, 20.0) for kappa in (1.0, 1e2, 1e6))
 DENSE = Start(1e2, 20.0, "haar")
@@ -194,6 +211,24 @@ def of_starts(**fields) -> Claim:
         "estimate": Range("kappa"),
         "subject": "adam.frozen",
         "tau": 1e-6,  # rounding of 12 steps, divided by 1 - q = 0.1
+    }
+    return Claim(**(common | fields))
+
+
+def of_tails(**fields) -> Claim:
+    common = {
+        "source": "derived",
+        "known": "derived",
+        "dossier": "adam-mini C5, T2",
+        "tier": "quick",
+        "cost_s": 0.3,
+        "quantity": adam_mini_frozen.two_coordinate_tail.quantity,
+        "measure": per_seed(tail),
+        "estimate": Mean("share"),
+        "bound": adam_mini_frozen.two_coordinate_tail,
+        "constants": lambda setting: {"t": setting.t},
+        "predicted": Outcome.HOLDS,
+        "subject": "adam.frozen.tail",
     }
     return Claim(**(common | fields))
 
@@ -234,6 +269,19 @@ CLAIMS = (
         plan=Grid((DENSE,), SEEDS, len(SEEDS)),
         limit=20.0,
         predicted=Outcome.VIOLATED,
+    ),
+    of_tails(
+        id="adam.frozen.tail",
+        statement="Two coordinates, Gaussian start: kappa under frozen Adam exceeds t with probability 2 - (4 / pi) atan t, whatever H.",
+        kind="equality",
+        plan=Grid((Tail(2, 3.0), Tail(2, 10.0)), seeds=SEEDS),
+        tau=0.05,  # 40000 starts: 1.3 % of a probability of 0.13
+    ),
+    of_tails(
+        id="adam.frozen.tail.more",
+        statement="More coordinates, Gaussian start: kappa under frozen Adam exceeds t with at least that probability.",
+        kind="lower",
+        plan=Grid((Tail(5, 10.0),), seeds=SEEDS),
     ),
     of_scalings(
         id="adam.preconditioner.lower",

@@ -8,15 +8,29 @@ an equality on the right where D H has one eigenvalue; as lr -> 0 both are (lr /
 D_i = 1 / sqrt(Sigma_ii) (Adam) that is (lr / 4) sum_i sqrt(Sigma_ii), with D_b = sqrt(d_b / tr Sigma_b) (Adam-mini) it is
 (lr / 4) sum_b sqrt(d_b tr Sigma_b), which is never smaller, and equal exactly where Sigma_ii is constant in each block.
 
+With a first moment m <- b1 m + (1 - b1) g in place of g, and one eigenvalue, E f = lr tr(D Sigma) / (4 - 2 lr top (1 - b1) /
+(1 + b1)): momentum lowers what is left at a finite lr, and nothing to first order.
+
 Source:    derived
-Bounds:    noise_floor, noise_floor_upper, noise_floor_ratio of sandbox.theory.adam_mini
+Bounds:    noise_floor, noise_floor_upper, noise_floor_momentum, noise_floor_ratio of sandbox.theory.adam_mini
 Not here:  that the stationary law exists; tr(D H P H) <= lam_max(D H) tr(H P), as both factors are positive semidefinite; that
            second moments settle at those of the noise, which is the limit of small lr and of beta2 -> 1.
 """
 
 import sympy
 
-from sandbox.theory.adam_mini import block_sum, entry_sum, lr, noise_floor, noise_floor_ratio, noise_floor_upper, noise_trace, top
+from sandbox.theory.adam_mini import (
+    b1,
+    block_sum,
+    entry_sum,
+    lr,
+    noise_floor,
+    noise_floor_momentum,
+    noise_floor_ratio,
+    noise_floor_upper,
+    noise_trace,
+    top,
+)
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 
 d1, d2, h11, h12, h22, p11, p12, p22 = sympy.symbols("d1 d2 h11 h12 h22 p11 p12 p22", positive=True)
@@ -107,3 +121,22 @@ def step_09_beyond_lr_top_2_the_upper_bound_is_negative():
 def step_10_beyond_constant_preconditioners_the_two_traces_change():
     """D in proportion to Sigma_ii^-1 instead of its root: tr(D Sigma) counts coordinates, whatever the noise."""
     assert is_zero(s**2 / s**2 + q**2 / q**2 - 2)
+
+
+def step_11_with_momentum_the_three_second_moments_have_one_solution():
+    """m+ = b1 m + (1 - b1)(h x + xi), x+ = x - lr D m+, one coordinate: xx, xm, mm are E x^2, E x m, E m^2."""
+    xx, xm, mm = sympy.symbols("xx xm mm")
+    after_mm = b1**2 * mm + 2 * b1 * (1 - b1) * h * xm + (1 - b1) ** 2 * (h**2 * xx + var)
+    cross = b1 * xm + (1 - b1) * h * xx  # E x m+
+    equations = (after_mm - mm, cross - lr * D * after_mm - xm, xx - 2 * lr * D * cross + (lr * D) ** 2 * after_mm - xx)
+    solved = sympy.solve(equations, (xx, xm, mm), dict=True)
+    assert len(solved) == 1
+    exact = noise_floor_momentum.value.subs({noise_trace: D * var, top: D * h})
+    assert is_zero(h * solved[0][xx] / 2 - exact)
+    assert is_zero(noise_floor_momentum.value.subs(b1, 0) - noise_floor_upper.value)
+
+
+def step_12_momentum_never_raises_it():
+    gap = 1 / noise_floor_momentum.value - 1 / noise_floor_upper.value
+    assert counterexample(gap, (*noise_floor_momentum.requires, noise_trace > 0, lr * top < 2)) is None
+    assert sympy.limit(noise_floor_momentum.value / noise_floor.value, lr, 0) == 1

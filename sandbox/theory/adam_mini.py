@@ -2,7 +2,7 @@
 
 Symbols: kappa = condition number of the whole Hessian; kappa_block = the largest of a block's; dim = dimension; lr =
 learning rate; noise_trace = tr(D Sigma), D the constant diagonal preconditioner, Sigma the covariance of the gradient
-noise; top = lam_max(D H); block_sum = sum_b sqrt(d_b tr Sigma_b); entry_sum = sum_i sqrt(Sigma_ii).
+noise; top = lam_max(D H); b1 = beta1; block_sum = sum_b sqrt(d_b tr Sigma_b); entry_sum = sum_i sqrt(Sigma_ii).
 """
 
 import sympy
@@ -10,7 +10,7 @@ import sympy
 from sandbox.theory.base import Bound
 
 kappa, kappa_block, dim, lr, noise_trace = sympy.symbols("kappa kappa_block dim lr noise_trace", real=True)
-block_sum, entry_sum, top = sympy.symbols("block_sum entry_sum top", real=True)
+block_sum, entry_sum, top, b1 = sympy.symbols("block_sum entry_sum top b1", real=True)
 PROOF = "proofs/proof_blockwise_rate.py"
 FLOOR = "proofs/proof_adam_mini_noise_floor.py"
 
@@ -75,6 +75,16 @@ noise_floor_upper = Bound(
     requires=(lr > 0, noise_trace >= 0, top > 0, lr * top < 2),
     kind="upper",
     source="derived from the Lyapunov equation; attained where D H has one eigenvalue",
+    proof=FLOOR,
+)
+
+noise_floor_momentum = Bound(
+    name="adam_mini.noise_floor_momentum",
+    quantity="stationary expected loss above the minimum, D H of one eigenvalue",
+    value=lr * noise_trace / (4 - 2 * lr * top * (1 - b1) / (1 + b1)),
+    requires=(lr > 0, noise_trace >= 0, top > 0, b1 >= 0, b1 < 1, lr * top * (1 - b1) < 2 * (1 + b1)),
+    kind="exact",
+    source="derived; first moments as averages, m <- b1 m + (1 - b1) g; the limit lr -> 0 does not depend on b1",
     proof=FLOOR,
 )
 

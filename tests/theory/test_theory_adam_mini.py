@@ -276,6 +276,19 @@ def test_the_upper_floor_is_reached_by_one_eigenvalue():
     assert adam_mini.noise_floor_upper.at(lr=0.3, noise_trace=14.0, top=4.0) == pytest.approx(reached, rel=1e-12)
 
 
+@pytest.mark.parametrize(("b1", "scale"), [(0.0, 1.5), (0.9, 1.5), (0.9, 20.0), (0.5, 4.0)])
+def test_the_floor_with_momentum_by_the_lyapunov_equation_of_both_moments(b1, scale):
+    """State (x, m); scale = lr D h, beyond 2 where momentum allows it."""
+    h, D, var = 3.0, 0.7, 1.3
+    lr = scale / (D * h)
+    m_row = np.array([(1 - b1) * h, b1])
+    F = np.array([[1.0, 0.0] - lr * D * m_row, m_row])
+    noise = (1 - b1) * np.array([-lr * D, 1.0])
+    P = solve_discrete_lyapunov(F, var * np.outer(noise, noise))
+    limit = adam_mini.noise_floor_momentum.at(lr=lr, noise_trace=D * var, top=D * h, b1=b1)
+    assert limit == pytest.approx(h * P[0, 0] / 2, rel=1e-9)
+
+
 def test_the_ratio_of_the_floors_of_both_methods():
     sigma2, H, lr = np.array([1.0, 9.0, 4.0, 4.0]), np.diag([1.0, 2.0, 3.0, 4.0]), 1e-5
     shared = 1 / np.sqrt(np.repeat([5.0, 4.0], 2))
