@@ -8,11 +8,12 @@ Claims: adalomo.superior-convergence                    on the diagonal of a mat
         adalomo.superior-convergence.distance           on those, in distance to the minimiser: yes (first claimed after
                                                         the loss was seen)
         adalomo.superior-convergence.rate-0.02          the loss again, with AdaLomo at lr 0.02 and LOMO at 1 / L: no
-Proof:  none; the counter-example rests on adalomo.inverse-steps (steps go as 1 / gradient on a diagonal gradient)
+Proof:  proofs/proof_factored_freeze.py
 Cost:   8 s on one CPU core
 Run:    sandbox check adalomo.superior-convergence
 
-The theorem behind the sentence was not found; only the abstract was read. Both methods get seven learning rates and are
+The proof is that of the counter-example; crossovers in closed form are in experiments/adalomo_crossover.py. The theorem
+behind the sentence was not found; only the abstract was read. Both methods get seven learning rates and are
 judged at the best one: on the matrix problem, which has no randomness, at the one with the smallest last loss; on the
 others at the one with the smallest mean over TUNING starts, then on other starts. The minimiser of the vector problems
 is 0, where AdaLomo's step vanishes with RMS(w): that helps it, and no claim is made for another minimiser.

@@ -8,6 +8,7 @@ Claims: adalomo.contraction                     no step shrinks RMS(w) by more t
         adalomo.aligned-factor.with-memory      ... also with the default memory: no
         adalomo.curvature-free                  a vector's run does not feel the curvatures of aligned axes at all
         adalomo.curvature-free.matrix           ... nor does a matrix's: no
+        adalomo.curvature-free.tensor           ... but no run feels a factor of all curvatures of its tensor
 Proof:  proofs/proof_adalomo_crossover.py
 Cost:   1 s on one CPU core
 Run:    sandbox check adalomo.contraction adalomo.aligned-factor adalomo.curvature-free
@@ -40,9 +41,9 @@ ROUNDING = 1e-10  # float64: some hundred steps of 1e-16 each, amplified by sums
 
 @dataclass(frozen=True)
 class Descent:
-    """kappa: condition number.  decay_rate: 0 is memoryless.  start: of equal magnitudes, of one entry, or Gaussian."""
+    """kappa: condition number, of a tensor the factor of its curvatures 1..30.  decay_rate: 0 is memoryless.  start: of equal magnitudes, of one entry, or Gaussian."""
 
-    problem: Literal["aligned", "rotated", "matrix", "nonconvex"]
+    problem: Literal["aligned", "rotated", "matrix", "tensor", "nonconvex"]
     start: Literal["equal", "one entry", "gaussian"]
     decay_rate: float
     lr: float = 0.1
@@ -58,6 +59,7 @@ def problem_of(setting: Descent) -> Problem:
         "aligned": lambda: Quadratic(spectrum, basis="axes"),
         "rotated": lambda: Quadratic(spectrum),
         "matrix": lambda: MatrixQuadratic(spectrum, columns=3, basis="axes"),
+        "tensor": lambda: MatrixQuadratic(tuple(setting.kappa * h for h in log_spaced(setting.d, low=1.0, high=30.0)), columns=3),
         "nonconvex": lambda: SmoothNonconvex(setting.d, 3, start_scale=0.5),
     }[setting.problem]()
 
@@ -196,6 +198,13 @@ CLAIMS = (
         statement="Nor does the run of a matrix, whose second moment is factored.",
         plan=Grid((Descent("matrix", "gaussian", -0.8),), seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,  # column means mix rows of different curvature
+        **FREE,
+    ),
+    Claim(
+        id="adalomo.curvature-free.tensor",
+        statement="No run feels a factor of all curvatures of its tensor, so that condition between tensors drops out.",
+        plan=Grid((Descent("tensor", "gaussian", -0.8),), seeds=(0, 1, 2)),
+        predicted=Outcome.HOLDS,
         **FREE,
     ),
 )

@@ -5,9 +5,11 @@ Claims: adalomo.step-bound              RMS of a step <= lr max(eps2, RMS(w)), w
                                         gradient
         adalomo.inverse-steps.largest   how large the step of the smallest gradient then is: nearly all that the bound
                                         allows
-Proof:  none; RMS(u) <= 1 after grouped normalisation, and V1 = diag(g^2) diag(g^2)^T / |g|^2 on a diagonal gradient
+Proof:  proofs/proof_adalomo_step.py
 Cost:   1 s on one CPU core
 Run:    sandbox check adalomo.step-bound adalomo.inverse-steps
+
+The inverse steps are proven in proofs/proof_factored_freeze.py: V1 = diag(g^2) diag(g^2)^T / |g|^2 on a diagonal gradient.
 """
 
 from collections.abc import Iterator

@@ -12,6 +12,8 @@ On f = sum h_i w_i^2 / 2 of a vector with v = g^2 (u = sign g), lr (1 + sqrt(d -
 the first with equality for equal magnitudes, the second where one entry alone is not 0. LOMO with its best step contracts by
 (kappa - 1) / (kappa + 1) at worst, so it needs more steps exactly for kappa > (1 + q) / (1 - q): 2 / lr - 1 from equal magnitudes,
 2 sqrt(d) / lr - 1 in the worst case; below 2 / lr - 1 it is the faster one on every strongly convex f with minimiser 0.
+With memory, too, an aligned vector's u does not see h, and no u, factored or not, sees a factor of its tensor's gradients: condition
+numbers between tensors drop out of AdaLomo, and stay in LOMO with one rate.
 
 Source:    derived; "superior convergence" is claimed in the abstract of https://arxiv.org/abs/2310.10195 (ACL version), without a theorem
 Bounds:    contraction_least, steps_least, aligned_factor, crossover, crossover_equal, crossover_any of sandbox.theory.adalomo_crossover
@@ -39,6 +41,7 @@ from sandbox.theory.adalomo_crossover import (
     steps_least,
 )
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
+from sandbox.theory.factorisation import rank_one
 from sandbox.theory.gradient_descent import L, best_distance_factor, mu
 
 w, delta, x, p1, p2 = sympy.symbols("w delta x p1 p2", real=True)
@@ -154,3 +157,19 @@ def step_14_in_the_worst_case_it_lies_sqrt_d_times_as_high():
 def step_15_below_it_lomo_is_the_faster_one_for_every_memory_and_every_rotation():
     assert counterexample(least - lomo, (kappa >= 1, lr > 0, lr <= 1, kappa * lr <= 2 - lr)) is None
     assert counterexample(least - lomo, (kappa >= 1, lr > 0, lr <= 1, kappa * lr <= 2)) is not None
+
+
+def step_16_with_memory_the_update_of_an_aligned_vector_does_not_see_its_curvature():
+    """v_t = b v + (1 - b) g^2 with g = h w is h^2 times that of h = 1, whatever the weights w0, w1, w2 were."""
+    w0, w1, w2, b1, b2, h = sympy.symbols("w0 w1 w2 b1 b2 h", real=True)
+    for curvature in (h, sympy.Integer(1)):
+        v = b2 * (b1 * (curvature * w0) ** 2 + (1 - b1) * (curvature * w1) ** 2) + (1 - b2) * (curvature * w2) ** 2
+        assert is_zero((curvature * w2) ** 2 / v - w2**2 / v.subs(h, 1))
+
+
+def step_17_nor_does_a_factored_one_see_a_factor_of_its_tensor_but_a_factor_of_one_row():
+    entries = sympy.Matrix(2, 2, sympy.symbols("q0:4", positive=True))
+    factor = sympy.Symbol("factor", positive=True)
+    assert all(is_zero(value) for value in rank_one(factor * entries) - factor * rank_one(entries))
+    row = sympy.diag(factor, 1)
+    assert not all(is_zero(value) for value in rank_one(row * entries) - row * rank_one(entries))

@@ -56,6 +56,7 @@ PREDICTED = {
         "adalomo.aligned-factor.with-memory": "VIOLATED",
         "adalomo.curvature-free": "HOLDS",
         "adalomo.curvature-free.matrix": "VIOLATED",
+        "adalomo.curvature-free.tensor": "HOLDS",
     },
     "adalomo_crossover": {  # before, apart from a trial of the conjecture at lr 0.3
         "adalomo.crossover.below": "VIOLATED",
