@@ -312,6 +312,18 @@ PREDICTED = {
         "sgc.moment.recovered": "HOLDS",
         "sgc.moment.measurements": "HOLDS",
     },
+    "projection_variance": {  # before, apart from trials on other seeds
+        "projection.variance.prac": "HOLDS",
+        "projection.variance.sampled": "ATTAINED",
+        "projection.variance.prac-minimal": "VIOLATED",
+        "projection.variance.flat-tail": "ATTAINED",
+        "projection.variance.truncated": "HOLDS",
+    },
+    "projection_golore": {  # before, apart from a trial of the floor on other seeds
+        "golore.counterexample.floor": "HOLDS",
+        "golore.counterexample.small-floor": "HOLDS",
+        "golore.counterexample.kept-basis": "HOLDS",
+    },
     "lomo_is_sgd": {
         "lomo.equals-sgd": "HOLDS",
     },
