@@ -4,7 +4,8 @@
     |grad h(0)|^2  <=  tau Lhat (f(W) - f(W+) + D delta2 / Lhat),     tau = 2 (2 D (1+t)^2 - t^2) / (t (2 D (2+t) - t)),
 
 with equality on a quadratic of curvature Lhat for every t and D. tau falls to C(t) as D grows: at t = 1/2 from 34/9 at D = 1.
-Below the domain it fails: at t = 1/2, D = 1/4 for h = B - B^2 / 2 and B = 1/3, uphill.
+Below the domain it fails for every D at which tau is still positive, on an indefinite quadratic; at t = 1/2, D = 1/4 also for h = B -
+B^2 / 2 and B = 1/3, uphill.
 
 Source:    derived; the domain D >= 1/2 of a first version was refuted by z3 (t = 7/8, D = 5/8)
 Bound:     sandbox.theory.rso_inexact.absolute_residual
@@ -103,3 +104,14 @@ def step_8_beyond_the_domain_curvature_minus_Lhat_breaks_it():
     uphill = cost(b - b**2 / 2, sympy.Rational(1, 3)).subs(numbers)
     assert uphill == sympy.Rational(1, 6) and tau.subs(numbers) * uphill < 1
     assert margin.subs(numbers) < 0
+
+
+def step_9_beyond_the_domain_a_small_second_gradient_breaks_it_for_every_D():
+    """h = x + eps y + (x^2 - y^2) / 2: the worst x of step 4 leaves no room, and y adds eps^2 (1 - tau (fall + D residual^2))."""
+    k = sympy.Symbol("k", real=True)  # residual along y, in units of eps
+    second = cost(b - b**2 / 2, (k - 1) * t / (1 - t))
+    excess = 1 - tau * second.subs(k, t / (2 * D * (1 - t) ** 2 + t**2))
+    assert is_zero(excess + 2 * t * margin / (q * (2 * D * (1 - t) ** 2 + t**2)))
+    outside = (t > 0, t < 1, 2 * D * (2 + t) > t)
+    assert counterexample(excess, (*outside, margin < 0)) is None
+    assert counterexample((3 - t**2) * D - t, (*outside, margin >= 0)) is None  # so that nothing else is outside

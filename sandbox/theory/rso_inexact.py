@@ -49,7 +49,7 @@ absolute_residual = Bound(
     value=2 * (2 * D * (1 + t) ** 2 - t**2) / (t * (2 * D * (2 + t) - t)),
     requires=(*CONVEX, 4 * (3 - t**2) * D**2 - 8 * t * D + t**2 >= 0, (3 - t**2) * D > t, *STIEFEL),
     kind="exact",
-    source="derived; D >= 1 is enough for every t; falls to C(t) as D grows; equality on L |W|^2 / 2",
+    source="derived; D >= 1 is enough for every t; it fails for every D outside; falls to C(t) as D grows; equality on L |W|^2 / 2",
     proof="proofs/proof_rso_absolute_residual.py",
 )
 
