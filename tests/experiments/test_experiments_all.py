@@ -619,6 +619,7 @@ TIERS = {
     "adam_mini_descent": "full",
     "adam_mini_noise_floor": "full",
     "adam_mini_price_of_the_mean": "full",
+    "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
 }  # all others: quick
 TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
