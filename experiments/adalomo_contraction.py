@@ -41,7 +41,10 @@ ROUNDING = 1e-10  # float64: some hundred steps of 1e-16 each, amplified by sums
 
 @dataclass(frozen=True)
 class Descent:
-    """kappa: condition number, of a tensor the factor of its curvatures 1..30.  decay_rate: 0 is memoryless.  start: of equal magnitudes, of one entry, or Gaussian."""
+    """kappa: condition number; of problem "tensor" the factor of its curvatures 1..30.  decay_rate: 0 is memoryless.
+
+    start: of equal magnitudes, of one entry, or Gaussian.
+    """
 
     problem: Literal["aligned", "rotated", "matrix", "tensor", "nonconvex"]
     start: Literal["equal", "one entry", "gaussian"]

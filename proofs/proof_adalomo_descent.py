@@ -17,11 +17,22 @@ Letters: g = |grad f|; along = <grad f, delta>; f0, f1 = f before and after; w, 
 import sympy
 
 from sandbox.theory.adalomo_descent import Delta0, K, L, best_descent, descent, rho, step
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 
 g, along, f0, f1 = sympy.symbols("g along f0 f1", real=True)
 one = {K: 1, Delta0: f0 - f1}
 DOMAIN = (L > 0, step > 0, rho > 0, rho <= 1)
+CERTIFICATES = (
+    Certificate(
+        name="adalomo_descent",
+        claim=descent.value.subs(one) - g,
+        hypotheses=(
+            (1 / (rho * step), f1 - f0 + along - L * step**2 / 2),
+            (1 / (rho * step), rho * g * step - along),
+        ),
+        domain=DOMAIN,
+    ),
+)
 
 
 def quadratic_step(w: tuple, cosine: tuple, length: sympy.Expr) -> tuple:
@@ -37,7 +48,9 @@ def loss(w: tuple) -> sympy.Expr:
 
 
 def step_01_one_step_of_the_descent_lemma_pays_for_the_gradient():
-    """f1 <= f0 - along + L step^2 / 2 and along >= rho g step."""
+    """f1 <= f0 - along + L step^2 / 2 and along >= rho g step, added; and the same by z3 alone."""
+    for certificate in CERTIFICATES:
+        certificate.check()
     gap = descent.value.subs(one) - g
     domain = (*DOMAIN, f1 <= f0 - along + L * step**2 / 2, along >= rho * g * step)
     assert counterexample(gap, domain) is None

@@ -21,13 +21,22 @@ Letters: m = |x|; s0 = 1 on the cycle, so that y = root = sqrt(1 - lr^2 / 4) the
 import sympy
 
 from sandbox.theory.adalomo_crossover import cosine, kappa, lr, rotated_condition, stall, stall_radius
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
 
 x, y, m, s, root, d1, d2, k = sympy.symbols("x y m s root d1 d2 k", real=True)
 ON_CYCLE = (lr > 0, lr < 1, root > 0, 4 * root**2 <= 4 - lr**2, 4 * root**2 >= 4 - lr**2)
 radius = stall_radius.value.subs(sympy.sqrt(1 - lr**2 / 4), root)
 RATIONAL = {lr: sympy.Rational(10, 13), root: sympy.Rational(12, 13)}  # a rational point of root^2 = 1 - lr^2 / 4
 H = sympy.Matrix([[1, cosine], [cosine, 1]])
+here = rotated_condition.value
+ratio = (sympy.diag(d1, d2) * H).trace() ** 2 / (sympy.diag(d1, d2) * H).det()
+CERTIFICATES = (
+    Identity(
+        name="adalomo_rotated_condition",
+        left=ratio - (here + 1) ** 2 / here,
+        right=(d1 - d2) ** 2 / (d1 * d2 * (1 - cosine**2)),
+    ),
+)
 
 
 def gradient(at_x: sympy.Expr, at_y: sympy.Expr, curvature: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
@@ -104,10 +113,8 @@ def step_08_just_inside_its_inner_end_a_start_leaves_and_just_beyond_it_stays():
 
 def step_09_a_fixed_diagonal_preconditioner_cannot_lower_the_condition_number():
     """(k + 1)^2 / k = trace^2 / det of the preconditioned Hessian, least for d1 = d2, and increasing in k >= 1."""
-    D = sympy.diag(d1, d2)
-    ratio = (D * H).trace() ** 2 / (D * H).det()
-    here = rotated_condition.value
-    assert is_zero(ratio - (here + 1) ** 2 / here - (d1 - d2) ** 2 / (d1 * d2 * (1 - cosine**2)))
+    for identity in CERTIFICATES:
+        identity.check()
     assert counterexample(ratio - (here + 1) ** 2 / here, (d1 > 0, d2 > 0, cosine >= 0, cosine < 1)) is None
     assert counterexample(sympy.diff((k + 1) ** 2 / k, k), (k >= 1,)) is None
 
