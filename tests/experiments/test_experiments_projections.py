@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from sandbox.draws import generator
 from sandbox.ledger.judging import why_out
@@ -102,3 +103,37 @@ def test_the_limit_of_i3s_needs_its_move(module, claim, monkeypatch, verdict_of)
     monkeypatch.setattr(file, "move", lambda setting: setting.lr)
     setting = replace(file.Sampled(0.3, 60), update_gap=3)
     assert verdict_of(claim["i3s.counterexample.growth"], setting, range(900, 964)).outcome is Outcome.VIOLATED
+
+
+def test_systematic_sampling_is_unbiased_and_keeps_k_parts(module):
+    """Over a fine grid of offsets: part i is kept in the share s_i k / T of them, and k parts are kept in each."""
+    file = module["projection_variance"]
+    tail, k = torch.tensor([3.0, 2.0, 2.0, 1.0, 1.0, 1.0], dtype=torch.float64), 3
+    errors = [float(file.sampled_error(tail, k, torch.tensor((i + 0.5) / 400, dtype=torch.float64))) for i in range(400)]
+    assert np.mean(errors) == pytest.approx(100 / 3 - 20, rel=0.02)  # T^2/k - E; a grid of 400 offsets knows ends to 1/400
+
+
+def test_a_projection_of_the_tail_without_its_scale_is_caught(module, claim, monkeypatch, verdict_of):
+    file, setting = module["projection_variance"], module["projection_variance"].Compression("prac", "network")
+    assert verdict_of(claim["projection.variance.prac"], setting, range(30, 40)).outcome is Outcome.HOLDS
+    orthonormal = file.orthonormal
+    monkeypatch.setattr(file, "orthonormal", lambda draw: 0.9 * orthonormal(draw))
+    assert verdict_of(claim["projection.variance.prac"], setting, range(30, 40)).outcome is Outcome.VIOLATED
+
+
+def test_the_head_is_the_least_for_which_the_level_lies_between(module):
+    file = module["projection_variance"]
+    for kind in ("flat", "network"):
+        head, tail = file.head_and_tail(file.Compression("prac", kind))
+        level = float(tail.sum()) / (8 - len(head))
+        assert float(head[-1]) >= level >= float(tail[0]) and len(head) >= 1
+
+
+def test_a_scaled_step_of_golore_is_caught(module, claim, monkeypatch, verdict_of):
+    """The frame's default scale 0.25 is a quarter of the rate, and a lower floor."""
+    file, one = module["projection_golore"], claim["golore.counterexample.floor"]
+    setting, seeds = file.Random(0.4, 80), range(400, 496)
+    assert verdict_of(one, setting, seeds).outcome is Outcome.HOLDS
+    frame = file.GoLore
+    monkeypatch.setattr(file, "GoLore", lambda inner, rank, gap, scale: frame(inner, rank, gap, scale=0.25))
+    assert verdict_of(one, setting, seeds).outcome is Outcome.VIOLATED
