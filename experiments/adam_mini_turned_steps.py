@@ -5,6 +5,7 @@ cosine. eps = 0, so that Adam moves by lr sign(g).
 
 Claims: adam.turned-step.mean            Gaussian gradient, Haar rotation: the closed form in d, near 2 / pi
         adam.turned-step.lower           at least (2 - d) / d for any gradient and rotation
+        adam.turned-step.of-one          of one gradient at least cos(acos c + acos(1 / sqrt d)), c = |g|_1 / (sqrt d |g|_2)
         adam.turned-step.attained        ... approached where the gradient is near an axis and R is the reflection that keeps it
         adam-mini.turned-step            1 for one block, whatever the gradient and the rotation
         adam-mini.turned-step.two-blocks a rotation that mixes two blocks leaves Adam-mini's step as it is: no
@@ -97,6 +98,12 @@ def size(setting: Turn) -> dict[str, float]:
     return {"d": setting.d}
 
 
+def shape(setting: Turn) -> dict[str, float]:
+    """Of the gradient along the first axis, the same at every seed."""
+    g = gradient(setting, 0)
+    return {"d": setting.d, "c": float(g.abs().sum() / setting.d**0.5 / g.norm())}
+
+
 def several_blocks(setting: Turn) -> str | None:
     return "the rotation mixes blocks, and the theorem turns each block in itself" if setting.n_blocks > 1 else None
 
@@ -142,6 +149,15 @@ CLAIMS = (
         bound=adam_mini_steps.turned_first_step,
         constants=size,
         tau=1e-9,  # rounding
+        predicted=Outcome.HOLDS,
+    ),
+    of_turns(
+        id="adam.turned-step.of-one",
+        statement="No rotation turns Adam's first step on one gradient further than to cos(acos c + acos(1 / sqrt d)).",
+        kind="lower",
+        plan=Grid(tuple(Turn(d, gradient="axis", small=small) for d in (2, 5) for small in (0.1, 0.5)), seeds=tuple(range(512)), chunk=512),
+        bound=adam_mini_steps.turned_first_step_of,
+        constants=shape,
         predicted=Outcome.HOLDS,
     ),
     of_turns(

@@ -164,6 +164,7 @@ PREDICTED = {
     "adam_mini_turned_steps": {  # before
         "adam.turned-step.mean": "HOLDS",
         "adam.turned-step.lower": "HOLDS",
+        "adam.turned-step.of-one": "HOLDS",
         "adam.turned-step.attained": "ATTAINED",
         "adam-mini.turned-step": "HOLDS",
         "adam-mini.turned-step.two-blocks": "VIOLATED",
