@@ -1,14 +1,15 @@
-"""Theorem. Let f be convex and L-smooth with minimiser w_star, w_k+1 = w_k - lr grad f(w_k), t = lr L, s = k t. Then
+"""Theorem. Let f be convex and L-smooth with minimiser w_star, w_k+1 = w_k - lr grad f(w_k), t = lr L <= 3/2, s = k t,
 
-    V_k = |w_k - w_star|^2 + 2 s (f(w_k) - f_star) / L + s (s + 1) |grad f(w_k)|^2 / L^2   does not increase while t^2 <= 2,
-    D_k = f(w_k) - f_star + s |grad f(w_k)|^2 / L                                          does not increase while t <= 3/2,
+    V_k = |w_k - w_star|^2 + 2 s (f(w_k) - f_star) / L + s (s + 1) |grad f(w_k)|^2 / L^2,
+    D_k = f(w_k) - f_star + s |grad f(w_k)|^2 / L.
 
-from every k >= 0, and hence for every number of steps K, with R = |w_0 - w_star|,
+Then V_k+1 <= V_k for k >= 1, V_2 <= V_0, also V_1 <= V_0 where t^2 <= 2, and D_k+1 <= D_k for k >= 0. Hence, with R = |w_0 - w_star|,
 
-    f(w_K) - f_star  <=  L R^2 / (4 K t + 2)       and   |grad f(w_K)|^2  <=  L^2 R^2 / (K t + 1)^2    while t^2 <= 2,
-    |grad f(w_K)|^2  <=  2 L (f(w_0) - f_star) / (2 K t + 1)                                           while t <= 3/2.
+    f(w_K) - f_star    <=  L R^2 / (4 K t + 2)                          for every K >= 1,
+    |grad f(w_K)|^2    <=  L^2 R^2 / (K t + 1)^2                        for every K >= 2, and for K = 1 where t^2 <= 2,
+    |grad f(w_K)|^2    <=  2 L (f(w_0) - f_star) / (2 K t + 1)          for every K >= 1.
 
-Huber functions attain all three for every K.
+Huber functions attain all three for every K, and beyond the stated steps a quadratic breaks each.
 
 Source:    derived; the first was known for t <= 1 (Drori and Teboulle 2014, https://arxiv.org/abs/1206.3209, recalled)
 Bounds:    loss_from_distance, gradient_from_distance, gradient_from_gap of sandbox.theory.gradient_descent_convex
@@ -21,9 +22,10 @@ import sympy
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.gradient_descent_convex import Delta0, K, L, R, gradient_from_distance, gradient_from_gap, loss_from_distance, lr
 
-t, s, x, g0, g1, f0, f1, c = sympy.symbols("t s x g0 g1 f0 f1 c", real=True)  # x = w - w_star; values are above f_star
+t, s, x, g0, g1, g2, f0, f1, f2, c = sympy.symbols("t s x g0 g1 g2 f0 f1 f2 c", real=True)  # x = w - w_star; values are above f_star
 Point = tuple[sympy.Expr, sympy.Expr, sympy.Expr]  # position, gradient, value
 now, after, best = (x, g0, f0), (x - t / L * g0, g1, f1), (sympy.Integer(0),) * 3
+second = (x - t / L * (g0 + g1), g2, f2)  # one more step on
 STEPS = {lr: t / L, K: s / t}
 domain = (L > 0, t > 0, s >= 0)
 smaller = sympy.Rational(999, 1000)
@@ -46,6 +48,8 @@ def D(k_times_t: sympy.Expr, point: Point) -> sympy.Expr:
 
 
 mu_V = 2 * (s + t) * (s + 1) / (t * L)  # multiplier of the inequality of the old point against the new one
+w2 = 1 + t - t**2  # 1/4 at t = 3/2
+descends = ((2 * t / L, gap(best, now)), (2 * (s + t) / L + mu_V, gap(now, after)), (mu_V, gap(after, now)))
 weight_V = (s + t) * (2 * (s + 1) / t - s - t) / L**2
 mu_D = 1 + 2 * s / t
 weight_D = (sympy.Rational(3, 2) - t + s * (2 - t) / t) / L
@@ -53,10 +57,46 @@ CERTIFICATES = (
     Certificate(
         name="convex_descent_of_V",
         claim=V(s, now) - V(s + t, after),
-        hypotheses=((2 * t / L, gap(best, now)), (2 * (s + t) / L + mu_V, gap(now, after)), (mu_V, gap(after, now))),
+        hypotheses=descends,
         squares=((weight_V, g0 - g1),),
         vectors=(x, g0, g1),
         domain=(*domain, t**2 <= 2),
+    ),
+    Certificate(
+        name="convex_descent_of_V_after_the_first_step",
+        claim=V(s, now) - V(s + t, after),
+        hypotheses=descends,
+        squares=((weight_V, g0 - g1),),
+        vectors=(x, g0, g1),
+        domain=(L > 0, t > 0, s >= t, 2 * t <= 3),
+    ),
+    Certificate(
+        name="convex_descent_of_V_in_two_steps",
+        claim=V(sympy.Integer(0), now) - V(2 * t, second),
+        hypotheses=(
+            (2 * t / L, gap(best, now)),
+            (2 * t / L, gap(best, after)),
+            ((2 * t + 1) / L, gap(now, after)),
+            ((8 * t + 4) / L, gap(after, second)),
+            (1 / L, gap(second, now)),
+            ((4 * t + 3) / L, gap(second, after)),
+        ),
+        squares=((w2 / L**2, g0 - g1 + (g1 - g2) / (2 * w2)), ((16 * w2**2 - 1) / (4 * w2) / L**2, g1 - g2)),
+        vectors=(x, g0, g1, g2),
+        domain=(L > 0, t > 0, 2 * t <= 3),
+    ),
+    Certificate(
+        name="convex_loss_after_one_step",
+        claim=x**2 - f1 * R**2 / loss_from_distance.value.subs({lr: t / L, K: 1}),
+        hypotheses=(
+            ((4 * t - 2) / L, gap(best, now)),
+            (4 / L, gap(best, after)),
+            (4 / L, gap(now, after)),
+            ((6 - 4 * t) / L, gap(after, now)),
+        ),
+        squares=((sympy.Integer(1), x - (2 * t - 1) * g0 / L - 2 * g1 / L), ((3 - 2 * t) / L**2, g0 - g1)),
+        vectors=(x, g0, g1),
+        domain=(L > 0, t >= 1, 2 * t <= 3),
     ),
     Certificate(
         name="convex_descent_of_D",
@@ -90,7 +130,7 @@ CERTIFICATES = (
         domain=domain,
     ),
 )
-descent_of_V, descent_of_D, loss_from_V, gradient_from_V, gradient_from_D = CERTIFICATES
+descent_of_V, descent_later, two_steps, one_step, descent_of_D, loss_from_V, gradient_from_V, gradient_from_D = CERTIFICATES
 
 
 def huber(slope: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
@@ -99,39 +139,49 @@ def huber(slope: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
     return end, slope * end - slope**2 / (2 * L), slope * R - slope**2 / (2 * L)
 
 
-def step_01_V_does_not_increase():
+def step_01_V_does_not_increase_while_t_squared_is_at_most_2_nor_after_the_first_step_up_to_three_halves():
     descent_of_V.check()
+    descent_later.check()
 
 
-def step_02_nor_does_D():
+def step_02_and_two_steps_do_not_increase_it_up_to_three_halves():
+    """The weight 16 w^2 - 1 of the last square, w = 1 + t - t^2, is 0 at t = 3/2."""
+    two_steps.check()
+
+
+def step_03_the_loss_after_a_first_step_that_may_increase_it_is_certified_directly():
+    one_step.check()
+
+
+def step_04_nor_does_D():
     descent_of_D.check()
 
 
-def step_03_V_starts_at_the_squared_distance_and_D_at_the_loss():
+def step_05_V_starts_at_the_squared_distance_and_D_at_the_loss():
     assert is_zero(V(sympy.Integer(0), now) - x**2)
     assert is_zero(D(sympy.Integer(0), now) - f0)
 
 
-def step_04_V_is_at_least_the_loss_over_its_bound():
+def step_06_V_is_at_least_the_loss_over_its_bound():
     loss_from_V.check()
 
 
-def step_05_and_at_least_the_squared_gradient_over_its_bound():
+def step_07_and_at_least_the_squared_gradient_over_its_bound():
     gradient_from_V.check()
 
 
-def step_06_so_is_D():
+def step_08_so_is_D():
     gradient_from_D.check()
 
 
-def step_07_the_loss_bound_is_attained_by_a_huber_function_for_every_K():
+def step_09_the_loss_bound_is_attained_by_a_huber_function_for_every_K():
     slope = L * R / (2 * K * lr * L + 1)
     end, loss, _ = huber(slope)
     assert is_zero(loss - loss_from_distance.value)
     assert is_zero(end - slope / L - R * K * lr * L / (2 * K * lr * L + 1))  # >= 0: no step leaves the straight part
 
 
-def step_08_so_is_the_gradient_bound_by_the_one_that_ends_where_the_slope_begins_to_fall():
+def step_10_so_is_the_gradient_bound_by_the_one_that_ends_where_the_slope_begins_to_fall():
     slope = L * R / (K * lr * L + 1)
     end, _, start = huber(slope)
     assert is_zero(end - slope / L)
@@ -139,7 +189,7 @@ def step_08_so_is_the_gradient_bound_by_the_one_that_ends_where_the_slope_begins
     assert is_zero(slope**2 - gradient_from_gap.value.subs(Delta0, start))  # attained by the same function
 
 
-def step_09_no_smaller_constant_will_do():
+def step_11_no_smaller_constant_will_do():
     numbers = {L: 1, lr: 1, K: 2, R: 1}
     _, loss, _ = huber(sympy.Rational(1, 5))
     assert smaller * loss_from_distance.value.subs(numbers) < loss.subs(numbers)
@@ -149,38 +199,43 @@ def step_09_no_smaller_constant_will_do():
     assert smaller * gradient_from_gap.value.subs({**numbers, Delta0: start}) < slope**2
 
 
-def on_the_steepest_quadratic(step: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
-    """(f(w_1), |grad f(w_1)|^2) on x^2 / 2 from x = 1, where f(w_0) = 1 / 2."""
-    return (1 - step) ** 2 / 2, (1 - step) ** 2
+def on_the_steepest_quadratic(step: sympy.Expr, steps: int) -> tuple[sympy.Expr, sympy.Expr]:
+    """(f(w_K), |grad f(w_K)|^2) on x^2 / 2 from x = 1, where f(w_0) = 1 / 2."""
+    return (1 - step) ** (2 * steps) / 2, (1 - step) ** (2 * steps)
 
 
-def step_10_beyond_the_domain_the_gradient_bounds_fail_on_a_quadratic():
-    step = sympy.Rational(3, 2)  # t^2 = 9 / 4 > 2
-    numbers = {L: 1, lr: step, K: 1, R: 1, Delta0: sympy.Rational(1, 2)}
-    assert on_the_steepest_quadratic(step)[1] > gradient_from_distance.value.subs(numbers)
-    assert on_the_steepest_quadratic(step)[1] == gradient_from_gap.value.subs(numbers)  # t = 3/2 is its edge ...
-    further = sympy.Rational(151, 100)
-    assert on_the_steepest_quadratic(further)[1] > gradient_from_gap.value.subs({**numbers, lr: further})  # ... and this too long
+def step_12_beyond_the_domain_each_bound_fails_on_a_quadratic():
+    """The second first where t^2 > 2, after one step; all three where t > 3/2, the second after two."""
+    numbers = {L: 1, K: 1, R: 1, Delta0: sympy.Rational(1, 2)}
+    longer, too_long = sympy.Rational(3, 2), sympy.Rational(151, 100)
+    assert on_the_steepest_quadratic(longer, 1)[1] > gradient_from_distance.value.subs({**numbers, lr: longer})
+    loss, gradient = on_the_steepest_quadratic(too_long, 1)
+    assert loss > loss_from_distance.value.subs({**numbers, lr: too_long})
+    assert gradient > gradient_from_gap.value.subs({**numbers, lr: too_long})
+    assert on_the_steepest_quadratic(too_long, 2)[1] > gradient_from_distance.value.subs({**numbers, lr: too_long, K: 2})
 
 
-def step_11_beyond_three_halves_the_loss_bound_fails_too():
-    step = sympy.Rational(151, 100)
-    assert on_the_steepest_quadratic(step)[0] > loss_from_distance.value.subs({L: 1, lr: step, K: 1, R: 1})
+def step_13_at_the_edges_the_quadratic_attains_them_too():
+    numbers = {L: 1, K: 1, R: 1, Delta0: sympy.Rational(1, 2), lr: sympy.Rational(3, 2)}
+    loss, gradient = on_the_steepest_quadratic(numbers[lr], 1)
+    assert loss == loss_from_distance.value.subs(numbers) and gradient == gradient_from_gap.value.subs(numbers)
+    assert on_the_steepest_quadratic(numbers[lr], 2)[1] == gradient_from_distance.value.subs({**numbers, K: 2})
 
 
-def step_12_beyond_their_domains_the_certificates_end():
+def step_14_beyond_their_domains_the_certificates_end():
     assert counterexample(weight_V, (*domain, t <= 2)) is not None
     assert counterexample(weight_D, (*domain, t <= 2)) is not None
+    assert counterexample(16 * w2**2 - 1, (t > 0, t <= sympy.Rational(151, 100))) is not None
 
 
-def step_13_with_convexity_dropped_a_maximum_is_never_left():
+def step_15_with_convexity_dropped_a_maximum_is_never_left():
     """f = cos is 1-smooth, and at 0, where its gradient is 0, it is 2 above its minimum; R = pi, and pi^2 < 10."""
     loss, many = sympy.cos(0) - sympy.cos(sympy.pi), {L: 1, lr: 1, K: 10, R: sympy.sqrt(10)}
     assert sympy.diff(sympy.cos(c), c).subs(c, 0) == 0
     assert loss > loss_from_distance.value.subs(many)
 
 
-def step_14_with_one_inequality_dropped_there_is_no_certificate():
+def step_16_with_one_inequality_dropped_there_is_no_certificate():
     """At t = s = L = 1 each of the three is needed: without it the rest of the sum is negative somewhere."""
     numbers = {t: 1, s: 1, L: 1}
     for left_out, point in ((0, {x: -1, g0: 1, g1: 1}), (1, {x: 0, g0: 0, g1: 1}), (2, {x: 0, g0: 0, g1: 1})):

@@ -3,14 +3,14 @@
 Symbols: t = lr L; R = |w_0 - w_star|, in param; Delta0 = f(w_0) - f_star, in loss. Conditions that no constant expresses: f convex
 and L-smooth, with a minimiser w_star.
 
-The three bounds come from two sums that no step increases, derived here (s = k t):
+The three bounds come from two sums, derived here (s = k t):
 
-    V_k = |w_k - w_star|^2 + 2 s (f(w_k) - f_star) / L + s (s + 1) |grad f(w_k)|^2 / L^2        while t^2 <= 2
-    D_k = f(w_k) - f_star + s |grad f(w_k)|^2 / L                                               while t <= 3/2
+    V_k = |w_k - w_star|^2 + 2 s (f(w_k) - f_star) / L + s (s + 1) |grad f(w_k)|^2 / L^2
+    D_k = f(w_k) - f_star + s |grad f(w_k)|^2 / L
 
-At t = 1 their sum, times suitable L, is the known potential (2k+1)(f - f_star) + k (k+2) |grad f|^2 + |w - w_star|^2.
-The two gradient bounds fail beyond their domains, already at K = 1; the loss bound is conjectured up to t = 3/2 for every K, and
-beyond for every K that `any_loss` covers.
+For t <= 3/2 no step increases D, and none but the first can increase V, which after two steps is below its start again; while t^2 <= 2
+the first does not either. At L = t = 1 V + D is the known potential (2k+1)(f - f_star) + k (k+2) |grad f|^2 + |w - w_star|^2.
+Each bound fails beyond its domain, the first and the last at K = 1, the second at K = 1 and 2; what may hold there is conjectured.
 """
 
 import sympy
@@ -21,6 +21,7 @@ from sandbox.theory.gradient_descent import Delta0, K, L, lr
 R = sympy.Symbol("R", real=True)
 t = lr * L
 
+HALFWAY = sympy.Rational(3, 2)
 CONVEX = (L > 0, lr > 0, K >= 1)
 LOSS = "loss above its minimum after K steps"
 GRADIENT = "squared gradient norm after K steps"
@@ -34,9 +35,9 @@ loss_from_distance = Bound(
     name="gradient_descent_convex.loss_from_distance",
     quantity=LOSS,
     value=L * R**2 / (4 * K * t + 2),
-    requires=(*CONVEX, t**2 <= 2, R >= 0),
+    requires=(*CONVEX, t <= HALFWAY, R >= 0),
     kind="exact",
-    source=f"{PAPER}; proved again by a potential of our own, t^2 <= 2; a Huber function attains it for every K",
+    source=f"{PAPER}; proved again by a potential of our own for t <= 3/2, where it ends; a Huber function attains it for every K",
     proof=PROOF,
 )
 
@@ -44,7 +45,7 @@ gradient_from_distance = Bound(
     name="gradient_descent_convex.gradient_from_distance",
     quantity=GRADIENT,
     value=L**2 * R**2 / (K * t + 1) ** 2,
-    requires=(*CONVEX, t**2 <= 2, R >= 0),
+    requires=(*CONVEX, t <= HALFWAY, t**2 <= 2 + (K - 1) / sympy.Integer(4), R >= 0),  # t^2 <= 2 for K = 1, t <= 3/2 beyond
     kind="exact",
     source="derived, by the same potential; a Huber function attains it for every K",
     proof=PROOF,
@@ -54,7 +55,7 @@ gradient_from_gap = Bound(
     name="gradient_descent_convex.gradient_from_gap",
     quantity=GRADIENT,
     value=2 * L * Delta0 / (2 * K * t + 1),
-    requires=(*CONVEX, t <= sympy.Rational(3, 2), Delta0 >= 0),
+    requires=(*CONVEX, t <= HALFWAY, Delta0 >= 0),
     kind="exact",
     source="derived, by a potential of its own; a Huber function attains it for every K",
     proof=PROOF,

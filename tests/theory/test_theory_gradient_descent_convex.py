@@ -31,7 +31,7 @@ def worst(t, K, R=1.5):
     return loss(end).max(), (gradient(end) ** 2).max(), (gradient(end) ** 2 / loss(start)).max()
 
 
-@pytest.mark.parametrize(("t", "K"), [(0.3, 1), (1.0, 4), (1.4, 1), (1.4, 9)])
+@pytest.mark.parametrize(("t", "K"), [(0.3, 1), (1.0, 4), (1.4, 1), (1.5, 2), (1.48, 9)])
 def test_the_worst_huber_function_attains_all_three(t, K):
     """Slopes in ratios of 2.3e-5; beyond the best slope the squared gradient falls 2 K times as fast: 4e-4 for K = 9."""
     loss, gradient, share = worst(t, K)
@@ -57,7 +57,7 @@ def soft(w, offsets, scales):
     return (weights * np.logaddexp(z, -z)).sum(1), (weights / scales * np.tanh(z)).sum(1)
 
 
-@pytest.mark.parametrize(("t", "K"), [(0.5, 6), (1.4, 3)])
+@pytest.mark.parametrize(("t", "K"), [(0.5, 6), (1.49, 3)])
 def test_no_random_sum_of_soft_absolute_values_is_above(t, K):
     rng = np.random.default_rng(11)
     offsets, scales = rng.standard_normal((500, 3)), 10 ** rng.uniform(-2, 1, (500, 3))
@@ -82,7 +82,7 @@ def test_values_worked_out_by_hand_and_what_is_refused():
     assert convex.gradient_from_distance.at(**at, R=3.0) == pytest.approx(4.0, rel=1e-12)  # 4 * 9 / 9
     assert convex.gradient_from_gap.at(**at, Delta0=5.0) == pytest.approx(4.0, rel=1e-12)  # 20 / 5
     for bound, lr, gap in (
-        (convex.loss_from_distance, 0.71, {"R": 1.0}),
+        (convex.loss_from_distance, 0.76, {"R": 1.0}),
         (convex.gradient_from_distance, 0.71, {"R": 1.0}),
         (convex.gradient_from_gap, 0.76, {"Delta0": 1.0}),
         (convex.any_loss, 1.0, {"R": 1.0}),
