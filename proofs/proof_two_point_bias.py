@@ -88,7 +88,8 @@ def step_06_and_in_fewer_dimensions_by_another_cubic():
     second = 4 * a**3 / 27
     rest = 1 - a**2 * y / 9
     assert is_zero(1 - y * (a - second * y) ** 2 - (1 - 4 * a**2 * y / 9) ** 2 * rest)
-    assert counterexample(rest, (a > 0, a <= 3, y >= 0, y <= 1)) is None
+    assert is_zero((rest - (1 - (d + 2) * y / 12)).subs(at))
+    assert counterexample(1 - (d + 2) * y / 12, (*zo.low_dimensional_bias.requires, y >= 0, y <= 1)) is None
     reached = eps**2 / 2 * slope_of_laplacian(L2 / 6 * cubic(a, second))
     assert is_zero((reached**2 - zo.low_dimensional_bias.value**2).subs(at))
 
