@@ -16,7 +16,8 @@ Broken assumptions, out of the theorem's scope, each with a claim that says what
 
 Written and committed before the first run of these settings; a trial on 12 other seeds gave the spread.
 The first run had a ramp of single precision, whose neighbours differ by up to 4e-8 more than delta, and was VIOLATED at a tau of 1e-9.
-After the first run, for cost: 60 steps -> 25, where 0.1^50 and 0.73^50 of the approximation are left.
+After the first run, for cost: 60 steps -> 25 -> 12, where 0.1^22 and at most 0.73^22 = 0.1 % of the approximation are left, and level 1
+is no longer run.
 """
 
 from dataclasses import dataclass
@@ -79,11 +80,11 @@ def lose(setting: Rows, seed: int) -> dict[str, float]:
 
 
 def descend(setting: Descent, seeds: tuple[int, ...]) -> list[dict[str, float]]:
-    """Loss at the start and after 25 steps."""
+    """Loss at the start and after 12 steps."""
     flat = setting.curvature == "isotropic"
     problem = isotropic(1.0, 8, 16) if flat else MatrixQuadratic(log_spaced(8, low=0.3, high=1.0), 16)
     rule = GWT(GradientDescent(0.9), setting.level, scale=1.0, growth_limit=None, details=setting.details)
-    traces = run_ensemble(problem, rule, steps=25, seeds=seeds)
+    traces = run_ensemble(problem, rule, steps=12, seeds=seeds)
     return [{"start": float(trace.loss[0]), "end": float(trace.loss[-1])} for trace in traces]
 
 
@@ -156,7 +157,7 @@ CLAIMS = (
         statement="without details a run ends at (1 - 1/N)(1 - rho) of its first loss: the details of the start never move",
         kind="equality",
         quantity=wavelet.frozen_loss.quantity,
-        plan=Grid((Descent(1), Descent(2), Descent(2, "ill-conditioned"), WITH), RUNS, 1024),
+        plan=Grid((Descent(2), Descent(2, "ill-conditioned"), WITH), RUNS, 1024),
         measure=descend,
         estimate=RatioOfMeans("end", "start"),
         bound=wavelet.frozen_loss,

@@ -10,7 +10,7 @@ SGCAdam is stepped on made gradients. Its state p is an average of A t, and stay
 the first moment of Adam on the same gradients; the share outside is read from that.
 
 Churn c: each of the s = 400 entries is replaced, independently with probability c at every step, by an entry that was never in; values are
-normal and stay while the entry is in. 60 steps leave 0.9^120 of the start.
+normal and stay while the entry is in. 40 steps leave 0.9^80 of the start (60 at the first run).
 New supports: s entries of one magnitude, none met twice in 32 steps; error of the s largest entries of m, and of what pursuit makes of p
 with k = 3 s log(d/s) measurements, over the energy of m. The newest support holds 1 - b1^2, so both are at least b1^2 = 0.81.
 Broken assumption: two supports in turn, out of scope; there the best error is b1^2 / (1 + b1^2) = 0.448.
@@ -46,7 +46,7 @@ class Churn:
     churn: float
     sparsity: int = 400
     entries: int = 8400
-    steps: int = 60
+    steps: int = 40
 
 
 @dataclass(frozen=True)
