@@ -2,6 +2,7 @@
 
 Claims: gradient-descent.network            on an MLP and on a tiny transformer the squared gradients sum to at most 2 / (lr (2 - lr L))
                                             times the decrease, with L the largest curvature along the steps that were made
+        gradient-descent.network.mlp        the same on the MLP alone, asked after the first answer was no, on fresh seeds
         gradient-descent.network.sharp      and to at least half of that at lr L = 1/2
         gradient-descent.network.halved     one step with half that curvature for L: broken
         gradient-descent.network.estimate   twice as many points along the steps change the estimate of L by less than 2 %
@@ -13,7 +14,7 @@ The curvature along a step d from w is the largest d^T H(w + s d) d / |d|^2, 0 <
 claim. lr is t over the curvature along the first gradient at the start, which on the transformer is far below what follows: t is small
 there (a trial on another seed had lr L = 1.5 at t = 0.2). Everything is in float64 on one batch. The theorem's L is not
 known, but any L above that curvature will do, and 2 % are added for what lies between the points. All predictions were committed
-before the first run of these settings.
+before the first run of these settings. After it the transformer at t = 0.2 was left out, for cost; its peak was as narrow.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from torch.func import grad, jvp
 
 from sandbox.draws import generator, normal
 from sandbox.fit import Range
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.tokenizers import Characters
@@ -116,9 +117,9 @@ def inner(a: Params, b: Params) -> Tensor:
     return sum((a[name] * b[name]).sum() for name in a)
 
 
-def along(gradient: Any, w: Params, d: Params, points: int) -> float:
-    """The largest curvature along d, from w to w + d."""
-    return max(curvature(gradient, {name: w[name] + s / (points - 1) * d[name] for name in w}, d) for s in range(points))
+def along(gradient: Any, w: Params, d: Params, points: int) -> list[float]:
+    """The curvature along d, at equal distances from w to w + d."""
+    return [curvature(gradient, {name: w[name] + s / (points - 1) * d[name] for name in w}, d) for s in range(points)]
 
 
 def measure(setting: Setting, seed: int) -> dict[str, float]:
@@ -129,8 +130,8 @@ def measure(setting: Setting, seed: int) -> dict[str, float]:
     lr = setting.t / curvature(gradient, start, gradient(start))
     watch = lambda k, params: path.append({name: w.clone() for name, w in params.items()})  # noqa: E731
     trace = run(problem, GradientDescent(lr), steps=setting.steps, seed=seed, watch=watch)
-    pairs = list(zip(path, path[1:], strict=False))
-    coarse, fine = (max(along(gradient, w, {n: v[n] - w[n] for n in w}, k) for w, v in pairs) for k in (POINTS, 2 * POINTS - 1))
+    curvatures = [along(gradient, w, {n: v[n] - w[n] for n in w}, 2 * POINTS - 1) for w, v in zip(path, path[1:], strict=False)]
+    coarse, fine = (max(max(c[::every]) for c in curvatures) for every in (2, 1))
     decrease = float(trace.loss[0] - problem.loss(path[-1], batch))
     ratio = float((trace.grad_norm**2).sum()) / decrease
     return {
@@ -147,8 +148,12 @@ def share(ratio: float, lr: float, L: float) -> float:
 
 
 SHORT = (Setting("mlp", 0.5, 20), Setting("transformer", 0.1, 8))
-ALL = (*SHORT, Setting("mlp", 1.0, 20), Setting("transformer", 0.2, 8))
+ALL = (*SHORT, Setting("mlp", 1.0, 20))
 COMMON = dict(known="derived", tier="quick", cost_s=1, source="derived", dossier="proofs.md section 2", measure=per_seed(measure))
+NARROW = (
+    "on one transformer of three the curvature along a step has a narrow peak, 3.4 / lr where the first one was 0.1 / lr: at the largest "
+    "curvature the theorem says nothing; on the MLP 0.87 to 0.95 of the bound for t = 1/2"
+)
 SHARE = "sum of squared gradient norms over the decrease of the loss, over its bound"
 CLAIMS = (
     Claim(
@@ -160,7 +165,19 @@ CLAIMS = (
         estimate=Range("share"),
         limit=1.0,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.VIOLATED, "2026-11-22", NARROW),
         subject="gradient-descent.network",
+        **COMMON,
+    ),
+    Claim(
+        id="gradient-descent.network.mlp",
+        statement="On an MLP the squared gradients sum to at most the bound at the largest curvature along the steps.",
+        kind="upper",
+        quantity=SHARE,
+        plan=Grid((SHORT[0], ALL[2]), seeds=(10, 11, 12)),
+        estimate=Range("share"),
+        limit=1.0,
+        predicted=Outcome.HOLDS,
         **COMMON,
     ),
     Claim(
@@ -172,6 +189,7 @@ CLAIMS = (
         estimate=Range("share"),
         limit=0.5,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.VIOLATED, "2026-11-22", NARROW),
         subject="gradient-descent.network",
         **COMMON,
     ),
@@ -196,6 +214,9 @@ CLAIMS = (
         estimate=Range("refined"),
         limit=BETWEEN - 1,
         predicted=Outcome.HOLDS,
+        found=Found(
+            Outcome.INCONCLUSIVE, "2026-11-22", "0.1 % on the MLP and on two transformers, 78 % on the third, where the peak is narrow"
+        ),
         subject="gradient-descent.network",
         **COMMON,
     ),

@@ -375,6 +375,7 @@ PREDICTED = {
     },
     "gradient_descent_along_a_path": {  # before
         "gradient-descent.network": "HOLDS",
+        "gradient-descent.network.mlp": "HOLDS",
         "gradient-descent.network.sharp": "HOLDS",
         "gradient-descent.network.halved": "VIOLATED",
         "gradient-descent.network.estimate": "HOLDS",
@@ -438,6 +439,10 @@ PREDICTED = {
         "rso.rounds.gaussian.orthogonal-sum": "VIOLATED",
         "rso.rounds.smallest": "HOLDS",
         "rso.rounds.smallest.full-basis": "VIOLATED",
+    },
+    "rso_smallest_gradient": {  # before
+        "rso.smallest-gradient.attained": "ATTAINED",
+        "rso.smallest-gradient": "HOLDS",
     },
     "rso_linear_rate": {  # before
         "rso.linear-rate.full-basis": "ATTAINED",
