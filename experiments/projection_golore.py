@@ -3,7 +3,7 @@
 Claims: with a fresh basis at every step at the floor lr sigma^2 r (n-r) o / (2 r/n - lr q), which is above the law for small lr,
         lr sigma^2 r (n-r)^2 / (2 (n-1)(n+2)), at every lr; with a basis kept for 20 steps it settles higher
 Proof:  proofs/proof_projection_golore_floor.py
-Cost:   about 1 s on one core
+Cost:   about 2 s on one core
 Run:    sandbox check golore.counterexample.floor golore.counterexample.small-floor golore.counterexample.kept-basis
 
 The frame GoLore around gradient descent, scale 1, on golore_counterexample.py; golore_counterexample.py among the experiments has the same

@@ -3,7 +3,7 @@
 Claims: no, as soon as the support moves: churn b1^2 / (1 - b1^2 + churn b1^2) of its energy lies outside of the current support, and with
         new supports at every step every recovery misses b1^2 of it; the measurements themselves stay right
 Proof:  proofs/proof_sgc_momentum.py
-Cost:   about 2 s on one core
+Cost:   about 1 s on one core
 Run:    sandbox check sgc.moment.outside sgc.moment.floor sgc.moment.recovered
 
 SGCAdam is stepped on made gradients. Its state p is an average of A t, and stays A m for the average m of t (claim measurements), which is
