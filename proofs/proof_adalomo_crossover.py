@@ -46,7 +46,8 @@ from sandbox.theory.gradient_descent import L, best_distance_factor, mu
 
 w, delta, x, p1, p2 = sympy.symbols("w delta x p1 p2", real=True)
 ROOTS = (p1 >= 1, p2 >= 0, p1**2 <= p2**2 + 1, p1**2 >= p2**2 + 1)
-DOMAIN = (lr > 0, lr * (1 + p2) <= p1, *ROOTS)
+in_roots = {sympy.sqrt(dim - 1): p2, sympy.sqrt(dim): p1, dim: p1**2}
+DOMAIN = (*(relation.subs(in_roots) for relation in aligned_factor.requires), *ROOTS)
 least, worst = contraction_least.value, aligned_factor.value.subs(sympy.sqrt(dim), p1)
 lomo = best_distance_factor.value.subs({L: kappa, mu: 1})
 K = sympy.Symbol("K", positive=True)

@@ -15,13 +15,13 @@ Letters: r = RMS(w); s; theta.
 
 import sympy
 
-from sandbox.theory.adalomo import d, decay_ceiling, decay_overshoot, eps2, lr, wd
+from sandbox.theory.adalomo import d, decay_ceiling, decay_overshoot, eps2, lr, rms, wd
 from sandbox.theory.certificate import Identity, counterexample, is_zero
 
 r, s = sympy.symbols("r s", real=True)
 theta = lr * s * wd
 ceiling, overshoot = decay_ceiling.value, decay_overshoot.value
-DOMAIN = (lr > 0, d > 0, wd > 0, eps2 >= 0, r >= 0)
+DOMAIN = tuple(relation.subs(rms, r) for relation in decay_ceiling.requires)
 one = {d: 1, wd: 1, lr: sympy.Rational(1, 2)}
 CERTIFICATES = (Identity(name="adalomo_decay", left=(1 - theta) * r + lr * s * d, right=(1 - theta) * r + theta * ceiling),)
 
@@ -38,12 +38,12 @@ def step_1_a_step_is_an_average_of_the_rms_and_the_ceiling():
 
 def step_2_theta_is_at_most_1_below_the_ceiling():
     """Whether s is RMS(w) <= d / wd or eps2."""
-    assert counterexample(1 - theta.subs(s, r), (*DOMAIN, lr * d <= 1, r * wd <= d)) is None
-    assert counterexample(1 - theta.subs(s, eps2), (*DOMAIN, lr * eps2 * wd <= 1)) is None
+    assert counterexample(1 - theta.subs(s, r), DOMAIN) is None
+    assert counterexample(1 - theta.subs(s, eps2), DOMAIN) is None
 
 
 def step_3_so_the_ceiling_is_kept():
-    assert counterexample(ceiling - r, (*DOMAIN, r * wd <= d)) is None
+    assert counterexample(ceiling - r, DOMAIN) is None
 
 
 def step_4_it_is_attained_for_ever_where_every_step_points_away_from_0():

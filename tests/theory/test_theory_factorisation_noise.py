@@ -67,6 +67,8 @@ def test_the_effective_number_of_averages_from_the_weights_themselves(c):
         power = float(T) ** c
         low, high = (b.at(power=power) for b in (factorisation_noise.averages_least, factorisation_noise.averages_most))
         assert low * (1 - 1e-12) <= averages <= high * (1 + 1e-12)
+        assert c or averages == pytest.approx(high, rel=1e-12)  # no memory attains the upper one
+        assert c < 1 or averages == pytest.approx(low, rel=1e-12)  # the plain mean the lower one
         if c == 0.8 and T == 1000:
             assert averages == pytest.approx(450, abs=1)  # the number in the source of averages_most
 
