@@ -6,9 +6,9 @@ Proof:  proofs/proof_rso_smallest_gradient.py
 Cost:   about 1 s on one core
 Run:    sandbox check rso.smallest-gradient rso.smallest-gradient.attained
 
-Every round solves its subproblem exactly (sandbox.oracles.subproblem) with P = 1, which for r = m is any orthogonal P. On the saw-tooth
-f' = -1 at the start; over a way of t/2 it rises to -1 + t/2, over the next it falls back, so that W + t is stationary and the next round starts
-as this one did (L = 1).
+Every round solves its subproblem exactly (sandbox.oracles.subproblem) with P = 1, which for r = m is any orthogonal P. On the
+saw-tooth f' = -1 at the start; over a way of t/2 it rises to -1 + t/2, over the next it falls back, so that W + t is
+stationary and the next round starts as this one did (L = 1).
 
 The predictions were committed before the first run of these settings and seeds.
 """

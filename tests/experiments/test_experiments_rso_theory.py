@@ -10,7 +10,15 @@ from sandbox.optimizers.rso import RSO
 from sandbox.oracles.subproblem import solve
 from sandbox.verdict import Outcome
 
-THEORY = ("rso_inner_steps", "rso_gaussian_basis", "rso_rounds", "rso_linear_rate", "rso_inexact_forms", "rso_one_inner_step")
+THEORY = (
+    "rso_smallest_gradient",
+    "rso_inner_steps",
+    "rso_gaussian_basis",
+    "rso_rounds",
+    "rso_linear_rate",
+    "rso_inexact_forms",
+    "rso_one_inner_step",
+)
 
 
 def test_what_breaks_an_assumption_is_out_of_scope_and_nothing_else_is(module):
@@ -98,6 +106,21 @@ def test_the_smallest_gradient_of_a_full_basis_obeys_its_bound(module, claim, ve
     file, one = module["rso_rounds"], claim["rso.rounds.smallest.full-basis"]
     assert verdict_of(one, file.Setting("isotropic", 1, rows=2, rank=2), range(16)).outcome is Outcome.HOLDS
     assert verdict_of(one, file.Setting("isotropic", 1, rows=2, rank=1), range(5000, 6024)).outcome is Outcome.VIOLATED
+
+
+def test_the_saw_tooth_is_met_by_its_own_prox_weight_only(module, claim, monkeypatch, verdict_of):
+    """f' as the autograd of the problem sees it: -1, -1 + t/2, -1 again; a longer round ends on the next tooth, a shorter one before."""
+    file, one = module["rso_smallest_gradient"], claim["rso.smallest-gradient.attained"]
+    problem, slope = (
+        file.SawTooth(0.6),
+        lambda w: float(torch.func.grad(lambda W: problem.loss({"W": W}, None))(torch.full((1, 1), w)).sum()),
+    )
+    assert [slope(w) for w in (0.0, 0.3, 0.45, 1.2)] == pytest.approx([-1.0, -0.7, -0.85, -1.0], abs=1e-6)
+    setting = file.Setting("saw-tooth", 3, t=0.6)
+    assert verdict_of(one, setting, (0,)).outcome is Outcome.ATTAINED
+    for factor in (0.9, 1.1):
+        monkeypatch.setattr(file, "solve", lambda problem, params, P, eta, by=factor: solve(problem, params, P, by * eta))
+        assert verdict_of(one, setting, (0,)).outcome is not Outcome.ATTAINED
 
 
 def test_another_prox_weight_changes_the_rate_of_a_full_basis(module, claim, monkeypatch, verdict_of):
