@@ -75,6 +75,12 @@ def test_a_full_basis_takes_exactly_the_share(solvers):
     assert row["taken"] / row["before"] == pytest.approx(solvers.prox_share(prox), rel=1e-9)
 
 
+def test_the_prox_weight_is_t_over_the_smoothness_of_the_subspace(solvers):
+    rule = solvers.frame(solvers.Setting(rows=8, rank=2, t=0.7))
+    assert rule.eta == pytest.approx(0.7 / 4) and rule.inner.lr == pytest.approx(1 / (4 + 4 / 0.7))
+    assert solvers.frame(solvers.Setting(rows=8, rank=2)).eta is None
+
+
 def test_the_noise_of_a_setting_is_its_variance(solvers):
     setting = solvers.Setting("sgd", rows=4, columns=3, noise=0.6)
     assert 12 * solvers.oracle_of(setting).sigma ** 2 == pytest.approx(0.6)
