@@ -6,7 +6,7 @@ Claims: gradient-descent.network            on an MLP and on a tiny transformer 
         gradient-descent.network.sharp      and to at least half of that at lr L = 1/2
         gradient-descent.network.halved     one step with half that curvature for L: broken
         gradient-descent.network.estimate   twice as many points along the steps change the estimate of L by less than 2 %
-Proof:  proofs/proof_gradient_sum.py, whose descent lemma needs the curvature along each step only
+Proof:  proofs/proof_gradient_sum.py (its descent lemma needs the curvature along each step only)
 Cost:   5 s on one CPU core
 Run:    sandbox check gradient-descent.network gradient-descent.network.sharp
 

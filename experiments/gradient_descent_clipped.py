@@ -7,7 +7,7 @@ Claims: gradient-descent.clipped-sum              sum of min(|g|^2, c |g|) per u
         gradient-descent.normalised-floor         a step of constant length oscillates with |g| = L gamma / 2 on L w^2 / 2
         gradient-descent.normalised-floor.kink    on |w|, which is not smooth, with |g| = 1: out of the floor's scope
         gradient-descent.clipped-noise            clipping turns skewed noise of mean 0 into a bias: the centre is p (A - c) / (1 - p)
-Proof:  proofs/proof_clipped_steps.py, proofs/proof_normalised_steps.py
+Proof:  proofs/proof_clipped_steps.py and proofs/proof_normalised_steps.py
 Cost:   3 s on one CPU core
 Run:    sandbox check gradient-descent.clipped-sum gradient-descent.normalised-mean
 

@@ -8,7 +8,7 @@ Claims: lomo.in-parts.attained      k fused steps on parts -L w^2 / 2 end (G / L
         lomo.re-entrant             a shared weight under re-entrant checkpointing is updated as in two passes: no
         lomo.re-entrant.distance    ... but lr^2 L G from it, where the part below the head has smoothness L
         lomo.re-entrant.ordinary    without re-entry it is
-Proof:  proofs/proof_gradient_in_parts.py, proofs/proof_lomo_is_two_pass.py
+Proof:  proofs/proof_gradient_in_parts.py and proofs/proof_lomo_is_two_pass.py
 Cost:   4 s on one CPU core
 Run:    sandbox check lomo.in-parts lomo.re-entrant
 
