@@ -8,7 +8,7 @@ Claims: lomo.gradient-memory            peak of all `.grad` together = the large
         lomo.gradient-memory.our-shell  the same with our update in it: twice, a gradient and its step are alive
                                         together
           ...our-shell.two              ... and that it is two
-Proof:  none; the three tensors follow from autograd's buffer of a tensor that is used twice.
+Proof:  proofs/proof_lomo_memory.py (the order of events; that a head's transposed part is not summed in place is measured)
 Cost:   6 s on one CPU core
 Run:    sandbox check lomo.gradient-memory lomo.gradient-memory.tied
 

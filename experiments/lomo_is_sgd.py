@@ -5,8 +5,8 @@ Claims: lomo.equals-sgd -- no entry of any parameter differs, to the last bit, a
         torch.optim.SGD rounds w - lr g once (a fused multiply-add), our rule rounds lr g and then the difference.
         With lr a power of two lr g is exact and both round once, so the comparison can ask for equal bits; the
         stepwise reference takes lr 0.1.
-Proof:  none needed: every use of a tensor's value in one ordinary backward graph precedes the end of its
-        accumulation, tied or not.
+Proof:  proofs/proof_lomo_is_two_pass.py (every use of a tensor's value in one ordinary backward graph precedes the end of
+        its accumulation, tied or not)
 Cost:   5 s on one CPU core
 Run:    sandbox check lomo.equals-sgd
 
