@@ -14,7 +14,7 @@ from sandbox.theory.base import Bound, OutOfScope
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.stem for path in (ROOT / "sandbox/theory").glob("[a-z]*.py"))
 MODULES = [importlib.import_module(f"sandbox.theory.{stem}") for stem in FILES]
-BOUNDS = tuple(bound for module in MODULES for bound in vars(module).values() if isinstance(bound, Bound))
+BOUNDS = tuple({id(bound): bound for module in MODULES for bound in vars(module).values() if isinstance(bound, Bound)}.values())
 each_bound = pytest.mark.parametrize("bound", BOUNDS, ids=lambda b: b.name)
 IN = {"t": 0.5, "gram_defect": 0.0}
 SIZES = {"m": 16.0, "r": 4.0, "L": 2.0}
