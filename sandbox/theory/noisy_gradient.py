@@ -7,8 +7,9 @@ gradient_descent is the bound that `best_step` minimises.
 
 import sympy
 
+from sandbox.theory import gradient_descent
 from sandbox.theory.base import Bound
-from sandbox.theory.gradient_descent import STEP, STRONGLY_CONVEX, Delta0, K, L, distance_factor, gradient_sum_from_gap, lr, v
+from sandbox.theory.gradient_descent import STEP, STRONGLY_CONVEX, Delta0, K, L, lr, v
 
 R, bias = sympy.symbols("R bias", real=True)
 t = lr * L
@@ -18,9 +19,9 @@ GIVEN = (L > 0, Delta0 > 0, v > 0, K >= 1)
 MEAN = "mean squared gradient norm"
 PLATEAU = "plateau of the mean squared gradient norm"
 PROOF = "proofs/proof_noisy_gradient.py"
-from_gap = gradient_sum_from_gap.value
+from_gap = gradient_descent.gradient_sum_from_gap.value
 share = from_gap / (2 * L * Delta0)  # (1 - rho^K) / (1 - rho), rho = (1 - t)^2
-q2 = distance_factor.value**2
+q2 = gradient_descent.distance_factor.value**2
 
 best_step = Bound(
     name="noisy_gradient.best_step",

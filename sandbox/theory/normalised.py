@@ -9,8 +9,9 @@ Symbols: t = lr L; c and gamma in loss / param and param; Delta0 = f(w_0) - inf 
 
 import sympy
 
+from sandbox.theory import gradient_descent
 from sandbox.theory.base import Bound
-from sandbox.theory.gradient_descent import STEP, Delta0, K, L, gradient_sum, lr
+from sandbox.theory.gradient_descent import STEP, Delta0, K, L, lr
 
 gamma, c, decrease, A, p = sympy.symbols("gamma c decrease A p", real=True)
 t = lr * L
@@ -23,7 +24,7 @@ NORMALISED_PROOF = "proofs/proof_normalised_steps.py"
 clipped_sum = Bound(
     name="normalised.clipped_sum",
     quantity=SUM,
-    value=gradient_sum.value,
+    value=gradient_descent.gradient_sum.value,
     requires=(*STEP, c > 0),
     kind="exact",
     source="derived; the constant of steps without clipping, attained where nothing is clipped",
@@ -42,7 +43,7 @@ recalled_clipped_sum = Bound(
 clipped_min = Bound(
     name="normalised.clipped_min",
     quantity="least gradient norm of K clipped steps",
-    value=sympy.Max(sympy.sqrt(gradient_sum.value * Delta0 / K), gradient_sum.value * Delta0 / (c * K)),
+    value=sympy.Max(sympy.sqrt(gradient_descent.gradient_sum.value * Delta0 / K), gradient_descent.gradient_sum.value * Delta0 / (c * K)),
     requires=(*STEP, c > 0, Delta0 >= 0, K >= 1),
     kind="upper",
     source="derived from clipped_sum",
