@@ -135,5 +135,5 @@ def step_13_the_short_certificates_fail_beyond_their_domain():
     assert counterexample(short_weight, domain) is not None
 
 
-def step_14_without_cocoercivity_there_is_no_certificate():
+def step_14_with_cocoercivity_dropped_there_is_no_certificate():
     assert distance_residual(mu, sympy.Integer(0)).subs({**numbers, x: 1, g: -1}) < 0

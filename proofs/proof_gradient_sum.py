@@ -40,3 +40,10 @@ def step_4_no_smaller_constant_will_do():
 
 def step_5_beyond_two_over_L_the_constant_changes_sign():
     assert counterexample(gradient_sum.value, (L > 0, lr > 0, lr * L < 3)) is not None
+
+
+def step_6_with_smoothness_dropped_it_fails():
+    """f = w^2 has curvature 2: with L = 1 and lr = 1/2 the first step pays 8/3 for a squared gradient of 4."""
+    f = w**2
+    decrease = (f - f.subs(w, w - sympy.diff(f, w) / 2)).subs(w, 1)
+    assert gradient_sum.value.subs({L: 1, lr: sympy.Rational(1, 2)}) * decrease < sympy.diff(f, w).subs(w, 1) ** 2

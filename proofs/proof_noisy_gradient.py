@@ -167,7 +167,7 @@ def step_13_no_smaller_constant_will_do():
     assert smaller * still < still / 4 + sympy.Rational(1, 4)  # what the recursion makes of it
 
 
-def step_14_with_the_mean_of_the_noise_not_zero_the_bounds_fail():
+def step_14_with_the_centre_of_the_noise_dropped_the_bounds_fail():
     """The dropped assumption E xi = 0: xi = 1 always, v = 1 as E|xi|^2, on w^2 / 2 at its resting point w = -1."""
     numbers = {lr: half, L: 1, v: 1, K: 100, Delta0: half}
     assert sum_from_gap.value.subs(numbers) < 100  # |grad f| = 1 at every step

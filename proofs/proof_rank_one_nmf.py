@@ -101,7 +101,7 @@ def step_8_no_smaller_error_will_do():
     assert (divergence(example, rank_one(example)) - sympy.Rational(999, 1000) * limit).is_positive
 
 
-def step_9_with_unequal_marginals_the_identity_fails():
+def step_9_with_equal_marginals_dropped_the_identity_fails():
     wrong = sympy.Matrix([[1, 2], [3, 6]])  # of rank one, but with other column sums than the example
     assert not is_zero_in_logs(pythagoras(example, sympy.Matrix([[1, 1], [2, 2]]), wrong))
 
@@ -123,3 +123,9 @@ def step_10_entries_may_be_0():
 def step_11_a_permutation_loses_all_of_its_entropy():
     """V = identity: D = S log n, which is S times the entropy of the rows; so entries 0 do not make the error vanish."""
     assert is_zero_in_logs(divergence(sympy.eye(3), rank_one(sympy.eye(3))) - 3 * sympy.log(3))
+
+
+def step_12_beyond_rank_one_nothing_need_be_lost():
+    """Of rank 2 the example is its own factorisation, with error 0."""
+    assert example.rank() == 2 and divergence(example, example) == 0
+    assert divergence(example, rank_one(example)).is_positive

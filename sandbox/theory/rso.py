@@ -163,4 +163,5 @@ haar_smoothness = Bound(
     requires=(*SIZES, m >= 2, L > 0),
     kind="exact",
     source="derived from the second moments of the Stiefel law; H symmetric and positive semidefinite",
+    proof="proofs/proof_projection_moments.py",
 )
