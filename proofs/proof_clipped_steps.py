@@ -85,8 +85,8 @@ def step_06_no_smaller_constant_will_do():
     numbers = {L: 1, lr: half}
     decrease = half - half * half**2  # of w^2 / 2 from 1, |g| = 1 <= c = 1
     assert smaller * clipped_sum.value.subs(numbers) * decrease < 1
-    one_step = {**numbers, c: 1, K: 1, Delta0: decrease}  # all of it is gained in one step if f ends at the point reached
-    assert smaller * clipped_min.value.subs(one_step) < 1
+    one_step = {L: 1, lr: 1, c: 1, K: 1, Delta0: half}  # on w^2 / 2 from 1, |g| = 1, and the step ends in the minimum
+    assert smaller * clipped_min.value.subs(one_step) < 1 == clipped_min.value.subs(one_step)
 
 
 def step_07_with_the_minimum_dropped_on_the_left_a_clipped_step_does_not_pay():

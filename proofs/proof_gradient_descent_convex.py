@@ -235,7 +235,7 @@ def step_15_with_convexity_dropped_a_maximum_is_never_left():
     assert loss > loss_from_distance.value.subs(many)
 
 
-def step_16_with_one_inequality_dropped_there_is_no_certificate():
+def step_16_with_one_inequality_dropped_these_multipliers_are_no_certificate():
     """At t = s = L = 1 each of the three is needed: without it the rest of the sum is negative somewhere."""
     numbers = {t: 1, s: 1, L: 1}
     for left_out, point in ((0, {x: -1, g0: 1, g1: 1}), (1, {x: 0, g0: 0, g1: 1}), (2, {x: 0, g0: 0, g1: 1})):

@@ -8,8 +8,9 @@ and with Delta0 = f(w_0) - inf f for the decrease, 2 respectively (t - 1)^2 is a
 Source:    sandbox.theory.gradient_descent names it per bound; the long steps are derived
 Bounds:    gradient_min, gradient_min_from_gap, gradient_min_long, gradient_min_long_from_gap of sandbox.theory.gradient_descent
 Not here:  the two quadratic bounds of a smooth function (`smooth_gap`, derived in proof_rso_exact_subproblem), and that points that
-           meet it pairwise belong to such a function, which attainment for 1 < t needs; that one-step inequalities add up; that a
-           weighted mean of squared norms is at least the least; |grad f(w_K)|^2 <= 2 L (f(w_K) - inf f), by the descent lemma.
+           meet it pairwise belong to such a function, whose infimum is the least f_k - |g_k|^2 / (2 L), which attainment for 1 < t
+           needs; that one-step inequalities add up; that a weighted mean of squared norms is at least the least;
+           |grad f(w_K)|^2 <= 2 L (f(w_K) - inf f), by the descent lemma.
 """
 
 import sympy
@@ -117,7 +118,10 @@ def step_06_it_is_attained_by_middle_steps_for_every_K_on_a_turning_gradient():
     quarter = (dg2 - dx2 + 2 * dg_dx) / 4
     for tangent in (-n * t * a2 + t * (n * a2 - b**2), n * t * a2 - t * (n * a2 + b**2)):  # f_low - f_up + <g_low, dx>
         assert is_zero(tangent + quarter + t**2 * a2 * (n**2 - 1) / 4)  # <= 0 for every n >= 1
-    assert is_zero(1 - gradient_min.value.subs({L: 1, lr: sympy.Rational(3, 2)}) * (K * t * a2).subs(t, sympy.Rational(3, 2)))
+    for point in (sympy.Rational(5, 4), sympy.Rational(3, 2), sympy.sqrt(3)):
+        at, decrease = {L: 1, lr: point}, (K * t * a2).subs(t, point)
+        assert is_zero(1 - gradient_min.value.subs(at) * decrease)
+        assert is_zero(1 - gradient_min_from_gap.value.subs(at).subs(Delta0, decrease + half))  # the infimum lies 1/2 below f(w_K)
 
 
 def on_the_steepest_quadratic(step: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:

@@ -109,6 +109,6 @@ def step_11_beyond_isotropic_losses_the_frozen_details_are_not_the_floor():
     assert moved == 0 and haar.frozen_loss.value.subs({level: 1, rho: 0}) > 0
 
 
-def step_12_beyond_one_block_length_a_ramp_of_a_longer_block_loses_four_times_as_much():
+def step_12_beyond_one_block_length_a_ramp_loses_more_than_four_times_as_much_in_a_block_of_twice_the_length():
     ratio = (haar.dropped_ramp.value.subs(level, 3) / haar.dropped_ramp.value.subs(level, 2)).subs(delta, 1)
     assert ratio == sympy.Rational(63, 15)

@@ -108,9 +108,10 @@ def step_09_a_pair_of_an_autoregressive_row_has_half_of_one_plus_phi():
 
 def step_10_the_mean_of_the_block_is_the_best_direction_for_exchangeable_entries():
     """E <u, x>^2 = 1 - rho + rho (sum u)^2 for a unit u, and N - (sum u)^2 = sum_{i<j} (u_i - u_j)^2 where |u| = 1."""
-    u = sympy.symbols("u:4", real=True)
-    spread = sum((u[i] - u[j]) ** 2 for i in range(4) for j in range(i))
-    assert is_zero(4 * sum(x**2 for x in u) - sum(u) ** 2 - spread)
+    for _, size in SIZES:
+        u = sympy.symbols(f"u:{size}", real=True)
+        spread = sum((u[i] - u[j]) ** 2 for i in range(size) for j in range(i))
+        assert is_zero(size * sum(x**2 for x in u) - sum(u) ** 2 - spread)
 
 
 def share_over_orders(row: tuple[int, ...], size: int) -> sympy.Expr:

@@ -1,7 +1,7 @@
 """Theorem. Let backward be a sequence of operations, each of which reads values of earlier operations and of weights, and let the
 update of a weight, any function of its own gradient and value, come after its gradient is complete. If every operation that reads
 the value of a weight comes before the update of that weight, the weights after backward are those of two passes (backward first,
-then all updates). On a generic network the condition is also necessary.
+then all updates). In the networks of step 3 the condition is also necessary.
 
 It fails, and the updates differ, for a shared weight whose gradient is applied in parts (re-entrant checkpointing); accumulation
 over micro-batches (proof_gradient_in_parts) and clipping by the global norm are no such functions.

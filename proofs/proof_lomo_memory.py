@@ -95,6 +95,8 @@ def step_01_for_any_number_of_tensors_by_induction():
     assert after((b,), T, T) == (T + b, T + b)  # kept: alive and peak stay the total
     assert after((b, -b), 0, P) == (0, sympy.Max(P, b))  # freed: nothing stays alive
     assert after((b, -a), a, P) == (b, sympy.Max(P, a + b))  # scanned: the last one stays alive
+    assert after((b, -b), a, P) == (a, sympy.Max(P, a + b))  # tied: another one while the first part of a bytes waits
+    assert after((b * a, b * T, -b * T, -b * a), 0, P) == (0, sympy.Max(P, b * a + b * T))  # updated: b entries of a + T bytes
 
 
 def step_02_all_kept_need_the_total():

@@ -5,7 +5,8 @@
 
 the second is an equality on L |w|^2 / 2 for every K, and adds t v / (2 - t) a step in the end. With D = 2 L Delta0 / K the first is
 least at lr = (sqrt(D^2 + 4 v D) - D) / (2 v L), where it is (D + sqrt(D^2 + 4 v D)) / 2. If f is mu-strongly convex, q its distance
-factor, then E|w_K - w_star|^2 <= q^2K R^2 + lr^2 v (1 - q^2K) / (1 - q^2), projected onto a convex set or not.
+factor, then E|w_K - w_star|^2 <= q^2K R^2 + lr^2 v (1 - q^2K) / (1 - q^2), projected onto a convex set that holds w_star
+or not.
 
 Source:    derived; the first is the textbook's argument
 Bounds:    noisy_gradient_mean of sandbox.theory.gradient_descent, and those of sandbox.theory.noisy_gradient

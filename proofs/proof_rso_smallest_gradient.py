@@ -6,7 +6,8 @@ step on f, W_(k+1) = W_k - (t / L) grad f(W_(k+1)). Then for every K >= 1
     min_{k<=K} |grad f(W_k)|^2    <=  4 L (f(W_0) - inf f) / (K t (4 - t) + 2)          0 < t <= 1
 
 the first and the third with equality for every K on a one-dimensional saw-tooth: curvature +L on the first half of every
-round and -L on the second. They are the formulas of gradient descent with the step t / L.
+round and -L on the second. The first two are those of gradient descent with the step t / L, whose steps on -f are these rounds read
+backwards; so the second is attained for every K as well, by the turning gradient of proof_gradient_min.py.
 (ii) For random P, r < m, this fails: K min_k E|grad f(W_k)|^2 / (Lhat (f - E f(W_K))) can be 13/5 > 16/7 at t = 1/2, m = 2, K = 1,
 and no constant below C(t), which follows from the sum, holds for all m, whatever K: on L |W|^2 / 2 it is at least
 C(t) (1 - K (r/m) (1 - (1+t)^-2)). A random basis thus leaves nothing to be gained by taking the smallest instead of the mean.
@@ -14,7 +15,7 @@ C(t) (1 - K (r/m) (1 - (1+t)^-2)). A random basis thus leaves nothing to be gain
 Source:    derived; (i) and a failure of (ii) at K = 3 were seen in semidefinite programs
 Bounds:    smallest_gradient, smallest_gradient_long, smallest_gradient_from_gap, smallest_expected_gradient of sandbox.theory.rso_rates
 Not here:  the inequality of smooth functions (step 1 of the exact proof); |grad f|^2 <= 2 L (f - inf f); that one-step inequalities
-           add up; whether the second line is attained for K > 1; units: L = 1.
+           add up; units: L = 1.
 
 Letters: g0, g1 = gradients at W_k and W_(k+1); f0, f1 = losses; low = the smallest squared gradient.
 """
@@ -22,6 +23,7 @@ Letters: g0, g1 = gradients at W_k and W_(k+1); f0, f1 = losses; low = the small
 import sympy
 
 from sandbox.theory.certificate import Certificate, counterexample, is_zero, smooth_gap
+from sandbox.theory.gradient_descent import gradient_min, lr
 from sandbox.theory.rso import Delta0, K, L, constant, m, progress, r, t
 from sandbox.theory.rso_rates import smallest_expected_gradient, smallest_gradient, smallest_gradient_from_gap, smallest_gradient_long
 
@@ -126,24 +128,31 @@ def step_08_the_long_one_is_attained_by_one_round_on_an_indefinite_quadratic():
     assert smallest_gradient_long.value.subs(t, t0) * fall == a2 + b2
 
 
-def step_09_neither_gradient_may_be_dropped():
+def step_09_read_backwards_a_round_is_a_gradient_step_on_minus_f_so_the_long_one_is_attained_for_every_K():
+    """W_k = W_(k+1) - t grad(-f)(W_(k+1)), with the same gradients and the same decrease; see proof_gradient_min.py, step 6."""
+    assert is_zero(before[0] - (after[0] - t * -g1))
+    for point, bound in ((half, smallest_gradient), (3 * half, smallest_gradient_long)):
+        assert is_zero(K * gradient_min.value.subs({L: 1, lr: point}) - bound.value.subs(t, point))
+
+
+def step_10_neither_gradient_may_be_dropped():
     """The first alone costs C(t) > 4 / (t (4 - t)), by proof_rso_exact_subproblem.py: (1 - B)^2 / 2 shows it."""
     fall = (1 - (1 + t) ** -2) / 2
     assert (smallest_gradient.value * fall).subs(t, half) < 1
     assert (smallest_gradient_long.value * fall).subs(t, 3 * half) < 1
 
 
-def step_10_beyond_one_the_first_form_fails():
+def step_11_beyond_one_the_first_form_fails():
     t0 = 3 * half
     assert smallest_gradient.value.subs(t, t0) < smallest_gradient_long.value.subs(t, t0)
 
 
-def step_11_for_a_random_basis_it_fails_at_m_2_and_one_round():
+def step_12_for_a_random_basis_it_fails_at_m_2_and_one_round():
     ratio = isotropic_ratio(1).subs({m: 2, r: 1, t: half})
     assert ratio == sympy.Rational(13, 5) > smallest_gradient.value.subs(t, half)
 
 
-def step_12_and_no_constant_below_that_of_the_sum_serves_all_m():
+def step_13_and_no_constant_below_that_of_the_sum_serves_all_m():
     """1 - rho^K <= K (1 - rho), so the ratio is at least C rho^K >= C (1 - K (1 - rho)), C (1 - rho) = 2 r / m."""
     rho = sympy.Symbol("rho", real=True)
     for rounds in (1, 2, 5):

@@ -4,7 +4,7 @@
      sum |grad f|^2 <= 2 d / (s lr (2 - lr L)) (f(w_0) - f(w_K)), 0 < lr L < 2; equality for one step on L |w|^2 / 2.
   3. With noise it can stall for ever: f = sum of squares of `signals` entries of size a, noise +-sigma, sigma > a, in s other
      entries: T keeps the noise alone and |grad f|^2 = signals a^2, with any rule on A T g that is linear in it (gradient
-     descent, momentum: its steps are measurements of the same s entries); Adam's division leaves that set.
+     descent, momentum: its steps are measurements of the same s entries); a step of Adam is none, and nothing is said of it.
   4. Of independent N(0, 1) entries those above tau in size are the share erfc(tau / sqrt 2), and hold the share
      erfc(tau / sqrt 2) + tau sqrt(2/pi) exp(-tau^2/2) of the energy.
 

@@ -103,7 +103,13 @@ def step_08_dropped_unit_length_the_variance_is_two_over_k_whatever_x():
     assert is_zero(energy_spread.value + 2 * kappa / k - 2 / k)
 
 
-def step_09_beyond_independent_columns_the_mean_itself_fails():
+def step_09_dropped_the_mean_of_0_the_mean_is_too_large():
+    """Axes without signs have E a a^T = I / 2 too, but two of them are the same half of the time: 3, not 2."""
+    mean, _ = mean_and_variance([sympy.eye(2)[:, i] for i in range(2)], (1, 1))
+    assert mean == 3
+
+
+def step_10_beyond_independent_columns_the_mean_itself_fails():
     """Both columns the same: |A (1, 1)|^2 = 4, not 2."""
     a = signs(2)[0]
     assert measured((a, a), (1, 1)).dot(measured((a, a), (1, 1))) == 4

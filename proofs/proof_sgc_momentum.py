@@ -1,5 +1,5 @@
-"""Theorem. Let m <- b1 m + (1 - b1) t with t on a support of s entries, of which the share `churn` is replaced by new entries at every
-step, whichever they are and whatever their values. In the stationary state the energy of m outside of the current support is
+"""Theorem. Let m <- b1 m + (1 - b1) t with t on a support of s entries, each of which leaves for a new entry with the chance `churn` at
+every step, however long it was in and whatever its value. In the stationary state the energy of m outside of the current support is
 
     churn b1^2 / (1 - b1^2 + churn b1^2)
 

@@ -87,9 +87,9 @@ def step_05_attained_by_a_tetrahedron_two_pairs_of_corners_have_one_sum():
 
 
 def step_06_no_larger_threshold_will_do():
-    """The simplex lies below 1001/1000 of it."""
-    assert threshold.subs(s, 2) < sympy.Rational(1001, 1000) * threshold.subs(s, 2)
-    assert gram(4, threshold.subs(s, 2)).det() == 0
+    """The tetrahedron of step 5 has the coherence 1/3, below 1001/1000 of it."""
+    assert third < sympy.Rational(1001, 1000) * threshold.subs(s, 2)
+    assert gram(4, third).det() == 0
 
 
 def step_07_no_smaller_threshold_is_where_the_margin_ends():

@@ -91,7 +91,7 @@ gradient_min_from_gap = Bound(
     value=4 * L * Delta0 / (K * SHARE + 2),
     requires=(*MIN_STEP, Delta0 >= 0, K >= 1),
     kind="exact",
-    source=f"{KNOWN}; proved again; attained for every K by a zigzag of slopes, t <= 1",
+    source=f"{KNOWN}; proved again; attained for every K by a zigzag of slopes, t <= 1, and a turning gradient beyond",
     proof=MIN_PROOF,
 )
 

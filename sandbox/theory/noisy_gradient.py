@@ -78,7 +78,8 @@ distance = Bound(
     value=q2**K * R**2 + lr**2 * v * (1 - q2**K) / (1 - q2),
     requires=(*STRONGLY_CONVEX, *STEP, R >= 0, v >= 0, K >= 1),
     kind="exact",
-    source="derived; with projection onto a convex set too; equality on mu w^2 / 2 for a short step, on L w^2 / 2 for a long one",
+    source="derived; with projection onto a convex set that holds the minimiser too; equality on mu w^2 / 2 for a short step, on "
+    "L w^2 / 2 for a long one",
     proof=PROOF,
 )
 

@@ -66,7 +66,7 @@ normalised_mean = Bound(
     value=decrease / (K * gamma) + L * gamma / 2,
     requires=NORMALISED,
     kind="exact",
-    source="textbook argument; equality at every step on L w^2 / 2 in one dimension, until a step crosses the minimum",
+    source="textbook argument; equality at every step on L w^2 / 2 in one dimension, those across the minimum too",
     proof=NORMALISED_PROOF,
 )
 

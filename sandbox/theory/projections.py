@@ -72,7 +72,7 @@ smoothness_gaussian = exact(
     "smoothness_gaussian",
     SMOOTHNESS,
     ((r + 1) * L + trace_H) / r,
-    (*ANY_RANK, L > 0),
+    (*ANY_RANK, L > 0, trace_H >= L),
     MOMENTS_PROOF,
     "derived; H symmetric and positive semidefinite; the Haar case is rso.haar_smoothness",
 )

@@ -151,7 +151,7 @@ effective_rank_slowdown = Bound(
     quantity="iterations relative to full gradient descent",
     value=1 + trace_H / (r * L),
     requires=(*SIZES, L > 0, trace_H >= L),
-    kind="upper",
+    kind="lower",
     source="derived, an approximation: leading order in 1/m and 1/r, 2 to 16 % too small on the spectra 1/i tried; "
     "subspace step 1 / lam_max(E P P^T H P P^T)",
 )
@@ -160,7 +160,7 @@ haar_smoothness = Bound(
     name="rso.haar_smoothness",
     quantity="largest eigenvalue of E P P^T H P P^T",
     value=m / (r * (m - 1) * (m + 2)) * ((m * r + m - 2) * L + (m - r) * trace_H),
-    requires=(*SIZES, m >= 2, L > 0),
+    requires=(*SIZES, m >= 2, L > 0, trace_H >= L),
     kind="exact",
     source="derived from the second moments of the Stiefel law; H symmetric and positive semidefinite",
     proof="proofs/proof_projection_moments.py",

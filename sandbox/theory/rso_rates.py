@@ -39,8 +39,8 @@ smallest_gradient_long = Bound(
     quantity=SMALLEST,
     value=4 / (t * (4 - t**2)),
     requires=(t >= 1, t <= sympy.sqrt(3), *FULL_BASIS),
-    kind="upper",
-    source="derived; P orthogonal, r = m, any stationary point; equality for K = 1 on a quadratic with the curvatures +L and -L",
+    kind="exact",
+    source="derived; P orthogonal, r = m, any stationary point; equality for every K on a turning gradient, and for K = 1 on a quadratic",
     proof=MIN_PROOF,
 )
 

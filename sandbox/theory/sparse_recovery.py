@@ -61,7 +61,7 @@ energy_spread = Bound(
     value=2 * (1 - kappa) / k,
     requires=(k >= 1, kappa > 0, kappa <= 1),
     kind="exact",
-    source="derived; independent unit columns with E a a^T = I / k; the mean is 1",
+    source="derived; independent unit columns of mean 0 with E a a^T = I / k; the mean is 1",
     proof=MEASUREMENT_PROOF,
 )
 
