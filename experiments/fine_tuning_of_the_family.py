@@ -183,6 +183,11 @@ CLAIMS = (
         grid=LOW_RANK_GRID,
         predicted=Outcome.HOLDS,
         known="second-hand",
+        found=Found(
+            Outcome.VIOLATED,
+            "2026-11-22",
+            "0.043 nats behind, 0.003 behind GaLore: drawing the subspace costs nothing here, and gains nothing",
+        ),
     ),
     parity(
         "i3s",
@@ -190,6 +195,7 @@ CLAIMS = (
         "https://arxiv.org/abs/2502.05790, abstract: sampling breaks the frozen subspace and closes the gap to Adam",
         grid=LOW_RANK_GRID,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.VIOLATED, "2026-11-22", "0.039 nats behind, and 0.0005 ahead of GaLore: the gap to Adam is that of the frame"),
     ),
     parity(
         "gwt",
@@ -205,6 +211,11 @@ CLAIMS = (
         "Chen et al. (2025), https://arxiv.org/abs/2502.07222, abstract: comparable to GaLore and Adam",
         grid=ADAM_GRID,
         predicted=Outcome.HOLDS,
+        found=Found(
+            Outcome.VIOLATED,
+            "2026-11-22",
+            "0.039 nats behind AdamW at the same rate, and level with GaLore (0.0004 ahead): half of the sentence holds",
+        ),
     ),
     parity(
         "sgc",

@@ -2,7 +2,7 @@
 
     {"schema": 1, "subjects": {subject: {"code", "torch", "rows": [{"setting", "seed", "values", "seconds", "date"}, ...]}}}
 
-One row to a line, sorted, so that a new record shows as a small difference.
+One row to a line, sorted, so that a new record shows as a small difference. A row that another code version made has a "code" of its own.
 """
 
 import hashlib
@@ -30,11 +30,14 @@ def read(experiment: Experiment) -> dict[str, Rows]:
 
 
 def write(experiment: Experiment, measured: Mapping[str, Rows]) -> Path:
-    """Replace the subjects in `measured`, keep the others. Raises ValueError where the folder cannot be written."""
+    """Put the rows in `measured` in the place of the same rows, and keep all others: claims that share a subject may be run one
+    by one. Raises ValueError where the folder cannot be written.
+    """
     path = path_of(experiment)
-    subjects = _content(path)[0] if path.is_file() else {}
+    subjects, before = _content(path) if path.is_file() else ({}, {})
     for subject, rows in measured.items():
-        subjects[subject] = {"code": experiment.code, "torch": torch_version(), "rows": _plain(rows)}
+        every = before.get(subject, {}) | rows
+        subjects[subject] = {"code": experiment.code, "torch": torch_version(), "rows": _plain(every, experiment.code)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -67,13 +70,18 @@ def _rows(subject: str, entry: Mapping[str, Any]) -> Rows:
     for row in entry["rows"]:
         digest = hashlib.sha256(json.dumps(row["setting"], sort_keys=True).encode()).hexdigest()[:16]
         values = (row["setting"], row["values"], row["seconds"], row["date"])
-        rows[digest, row["seed"]] = Row(subject, digest, row["seed"], entry["code"], *values)
+        rows[digest, row["seed"]] = Row(subject, digest, row["seed"], row.get("code", entry["code"]), *values)
     return rows
 
 
-def _plain(rows: Rows) -> list[dict[str, Any]]:
-    keys = ("setting", "seed", "values", "seconds", "date")
-    return [{key: getattr(rows[name], key) for key in keys} | {"seconds": round(rows[name].seconds, 3)} for name in sorted(rows)]
+def _plain(rows: Rows, code: str) -> list[dict[str, Any]]:
+    return [_line(rows[name], code) for name in sorted(rows)]
+
+
+def _line(row: Row, code: str) -> dict[str, Any]:
+    keys = ("setting", "seed", "values", "date")
+    own = {} if row.code == code else {"code": row.code}
+    return {key: getattr(row, key) for key in keys} | {"seconds": round(row.seconds, 3)} | own
 
 
 def _text(subjects: Mapping[str, Any]) -> str:

@@ -242,7 +242,9 @@ def test_a_condition_of_the_bound_that_fails_is_out_of_scope(folder):
     results = run(folder, ["toy.bound"])
     first, second = results["toy.bound"].cases
     assert (first.verdict.outcome, first.verdict.limit) == (Outcome.HOLDS, 2.0)  # y = 1.001, limit 2 t = 2
-    assert second.verdict.outcome is Outcome.OUT_OF_SCOPE and "b requires t < 2, given {'t': 2.0}" in second.verdict.reason
+    assert (
+        second.verdict.outcome is Outcome.OUT_OF_SCOPE and "b requires t < 2, and 2 < 2 is false, given {'t': 2.0}" in second.verdict.reason
+    )
     assert {call.split()[0] for call in folder.calls} == {"1.0"}
 
 
@@ -412,6 +414,15 @@ class TestRecords:
         content["subjects"]["other"] = content["subjects"]["toy"] | {"code": "old"}
         path.write_text(json.dumps(content))
         assert json.loads(self.recorded(folder).read_text())["subjects"]["other"]["code"] == "old"
+
+    def test_rows_of_claims_that_were_not_run_again_stay_with_their_own_code(self, folder):
+        path = self.recorded(folder)
+        content = json.loads(path.read_text())
+        kept = content["subjects"]["toy"]["rows"][0] | {"seed": 999, "code": "older"}
+        content["subjects"]["toy"]["rows"].append(kept)
+        path.write_text(json.dumps(content))
+        rows = json.loads(self.recorded(folder).read_text())["subjects"]["toy"]["rows"]
+        assert len(rows) == 10 and kept in rows and [row for row in rows if "code" in row] == [kept]
 
     def test_what_is_not_whole_is_not_recorded(self, folder):
         with Store(folder.path / "ledger.sqlite") as store:
