@@ -4,7 +4,7 @@ theta = lr s wd <= 1,
     RMS(w+)  <=  (1 - theta) RMS(w) + theta d / wd,
 
 so that d / wd, once not exceeded, never is while lr d <= 1 and lr eps2 wd <= 1; and it is a fixed point. For lr d > 1 one step from
-there can reach (2 lr d - 1) d / wd > d / wd.
+there can reach (2 lr d - 1) d / wd > d / wd, if eps2 <= d / wd.
 
 Source:    derived; the decay is that of the reference code of https://arxiv.org/abs/2310.10195 (not in the paper's figure)
 Bounds:    decay_ceiling, decay_overshoot of sandbox.theory.adalomo
@@ -43,7 +43,9 @@ def step_2_theta_is_at_most_1_below_the_ceiling():
 
 
 def step_3_so_the_ceiling_is_kept():
-    assert counterexample(ceiling - r, DOMAIN) is None
+    after = (1 - theta) * r + lr * s * d
+    assert is_zero(ceiling - after - (1 - theta) * (ceiling - r))
+    assert counterexample(ceiling - after, (*DOMAIN, s >= 0, theta <= 1)) is None
 
 
 def step_4_it_is_attained_for_ever_where_every_step_points_away_from_0():
@@ -65,6 +67,8 @@ def step_6_with_the_factor_s_of_the_decay_dropped_there_is_no_ceiling():
 def step_7_beyond_lr_d_of_1_one_step_against_w_passes_it():
     assert is_zero(-(r - lr * r * wd * r - lr * r * d).subs(r, d / wd) - overshoot)
     assert counterexample(overshoot - ceiling, decay_overshoot.requires) is None
+    from_eps2 = -(r - lr * eps2 * wd * r - lr * eps2 * d).subs(r, d / wd)  # where s = eps2 instead
+    assert counterexample(from_eps2 - overshoot, (*decay_overshoot.requires[:-1], eps2 * wd >= d)) is None
     assert farthest({d: 1, wd: 1, lr: 2, r: 1}, -1) == overshoot.subs({d: 1, wd: 1, lr: 2}) == 3
 
 

@@ -2,8 +2,8 @@
 
     s_K <= s_0 prod (1 + lr_k) <= s_0 exp(sum lr_k),      RMS(w_K - w_0) <= s_0 (prod (1 + lr_k) - 1) <= s_0 (exp(sum lr_k) - 1),
 
-with equality in the products where every step points away from 0. So from an RMS below a target at least log(target / s_0) / log(1 + lr)
-steps are needed, and 1 / (lr d) for a tensor that starts at 0 to reach the RMS eps2.
+with equality in the products where RMS(w_0) >= eps2 and every step points away from 0. So from an RMS below a target at least
+log(target / s_0) / log(1 + lr) steps are needed, and 1 / (lr d) for a tensor that starts at 0 to reach the RMS eps2.
 
 Source:    derived; the recipe of https://arxiv.org/abs/2310.10195 (5e-4, 1218 steps, linear decay; recalled) has sum lr = 0.3045: no tensor
            moves by more than 35.6 % of its RMS

@@ -1,14 +1,14 @@
 """Theorem. Let f = kappa x^2 + y^2 in w = (x + y, x - y), whose curvatures kappa and 1 are turned by 45 degrees against
 the coordinates, and let u = sign(g) (v = g^2, one vector tensor), s = RMS(w) = sqrt(x^2 + y^2), 0 < lr < 1. If
-kappa >= sqrt(4 / lr^2 - 1), then
+kappa > sqrt(4 / lr^2 - 1), then
 
     x -> -x at |x| = lr s / 2,   y unchanged,
 
-is a cycle for ever, and every start with ||x| - lr s0 / 2| <= lr s0 / 2 - |y| / kappa is drawn into it, where
+is a cycle for ever, and every start with ||x| - lr s0 / 2| < lr s0 / 2 - |y| / kappa is drawn into it, where
 s0 = |y| / sqrt(1 - lr^2 / 4): the loss does not go to 0, while LOMO's falls by ((kappa - 1) / (kappa + 1))^2 a step.
-Below that kappa there is no such cycle. With a second moment that is fixed instead, D^1/2 H D^1/2 has a condition number
-of at least (1 + c) / (1 - c) = kappa(H) for every diagonal D > 0 and H = [[1, c], [c, 1]]: on these axes no fixed second
-moment is faster than LOMO with its best step.
+At and below that kappa there is no such cycle (at it one gradient entry is 0, and y moves). With a second moment that is
+fixed instead, D^1/2 H D^1/2 has a condition number of at least (1 + c) / (1 - c) = kappa(H) for every diagonal D > 0 and
+H = [[1, c], [c, 1]]: on these axes no fixed second moment is faster than LOMO with its best step.
 
 Source:    derived; a counter-example to "superior convergence" in the abstract of https://arxiv.org/abs/2310.10195
 Bounds:    stall, stall_radius, rotated_condition of sandbox.theory.adalomo_crossover
@@ -124,7 +124,7 @@ def step_10_and_equal_second_moments_leave_it_as_it_is():
     assert eigenvalues[1] / eigenvalues[0] == rotated_condition.value.subs(cosine, sympy.Rational(1, 2))
 
 
-def step_11_with_an_unequal_diagonal_dropped_from_the_assumptions_a_preconditioner_gains():
+def step_11_with_the_equal_diagonal_dropped_from_the_assumptions_a_preconditioner_gains():
     unequal = sympy.Matrix([[1, 0], [0, 9]])
     assert (sympy.diag(9, 1) * unequal).eigenvals() == {9: 2}
 

@@ -7,8 +7,8 @@ grow. Then every steep entry loses at most
 
     f_k(w_0) - f_k(w_K)  <=  n flat (lr s summed over the steps),
 
-whatever its curvature. So for every lr, L, Delta0, and K there is such an f on which the gradient stays above 1 / sqrt 2, and which
-LOMO with lr = 1 / L reduces to its flat entry in one step: no rate of AdaLomo in those constants exists.
+whatever its curvature. So for every lr, L, Delta0, and K there is such an f on which the gradient stays above 1 / sqrt 2 of its
+start, and which LOMO with lr = 1 / L reduces to its flat entry in one step: no rate of AdaLomo in those constants exists.
 
 Source:    derived; found as a stall in runs, notes T7
 Bounds:    inverse_step, equal_share, frozen_decrease of sandbox.theory.factored_update
@@ -96,8 +96,8 @@ def step_09_it_is_approached_by_one_step_for_a_vanishing_slope():
     assert sympy.limit(decrease / frozen_decrease.value, flat, 0) == 1
 
 
-def step_10_for_every_run_a_slope_leaves_the_gradient_above_1_over_root_2():
-    """h = 1, e_0 = 1: with flat = 1 / (4 n length) at least 1/4 of the loss 1/2 is left, and |g|^2 = 2 f_k >= 1/2."""
+def step_10_for_every_run_a_slope_leaves_the_gradient_above_1_over_root_2_of_its_start():
+    """In units where h = e_0 = 1: with flat = 1 / (4 n length) at least 1/4 of the loss 1/2 is left, and |g|^2 = 2 f_k >= 1/2 of 1."""
     left = sympy.Rational(1, 2) - frozen_decrease.value.subs(flat, 1 / (4 * size * length))
     assert left == sympy.Rational(1, 4) and 2 * left == sympy.Rational(1, 2)
     assert is_zero(e - sympy.diff(h * e**2 / 2, e) / h)  # LOMO with lr = 1 / h is there in one step

@@ -65,7 +65,7 @@ growth_at_rate = Bound(
     value=sympy.Max(eps2, rms) * (1 + lr) ** K,
     requires=(lr >= 0, eps2 >= 0, rms >= 0, K >= 0),
     kind="exact",
-    source="derived; one learning rate, clip_threshold 1, no weight decay; equality where every step points away from 0",
+    source="derived; one learning rate, clip_threshold 1, no weight decay; equality where every step points away from 0, from rms >= eps2",
     proof=GROWTH_PROOF,
 )
 
@@ -85,7 +85,7 @@ steps_to_grow = Bound(
     value=sympy.log(target / sympy.Max(eps2, rms)) / sympy.log(1 + lr),
     requires=(lr > 0, eps2 >= 0, rms >= 0, target >= eps2, target >= rms, target > 0),
     kind="lower",
-    source="derived; clip_threshold 1, no weight decay; equality where every step points away from 0",
+    source="derived; clip_threshold 1, no weight decay; equality where every step points away from 0, from rms >= eps2",
     proof=GROWTH_PROOF,
 )
 
@@ -114,8 +114,8 @@ decay_overshoot = Bound(
     name="adalomo.decay_overshoot",
     quantity="RMS of the weight one step after the ceiling d / wd",
     value=(2 * lr * d - 1) * d / wd,
-    requires=(d > 0, wd > 0, lr * d >= 1),
+    requires=(d > 0, wd > 0, lr * d >= 1, eps2 >= 0, eps2 * wd <= d),
     kind="exact",
-    source="derived; where lr clip_threshold > 1, a step and the decay point the same way",
+    source="derived; where lr clip_threshold > 1, a step and the decay point the same way; with eps2 > d / wd it is larger",
     proof=DECAY_PROOF,
 )

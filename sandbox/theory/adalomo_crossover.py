@@ -51,7 +51,7 @@ aligned_factor = Bound(
     value=1 - lr / sympy.sqrt(dim),
     requires=SMALL_STEP,
     kind="upper",
-    source="derived; memoryless, aligned, whatever the curvatures; equality where one entry alone is not 0",
+    source="derived; memoryless, aligned, whatever the curvatures, RMS(w) >= eps2; equality where one entry alone is not 0",
     proof=PROOF,
 )
 
@@ -82,7 +82,7 @@ crossover_any = Bound(
     value=2 * sympy.sqrt(dim) / lr - 1,
     requires=SMALL_STEP,
     kind="exact",
-    source="derived; memoryless, aligned, distances in the largest entry",
+    source="derived; memoryless, aligned, distances in the largest entry, as long as RMS(w) >= eps2",
     proof=PROOF,
 )
 
@@ -101,9 +101,9 @@ stall_radius = Bound(
     name="adalomo_crossover.stall_radius",
     quantity="distance |x| - lr s / 2 from the cycle, over s on it, of a start that stalls",
     value=lr / 2 - sympy.sqrt(1 - lr**2 / 4) / kappa,
-    requires=(lr > 0, lr < 1, kappa > 0, kappa * lr >= sympy.sqrt(4 - lr**2)),
+    requires=(lr > 0, lr < 1, kappa > 0, kappa * lr > sympy.sqrt(4 - lr**2)),
     kind="lower",
-    source="derived; memoryless, rotated by 45 degrees; every start within it stays, on the inner side no start beyond it does",
+    source="derived; memoryless, rotated by 45 degrees; every start nearer than it stays, on the inner side no other does",
     proof=ROTATED,
 )
 

@@ -35,8 +35,8 @@ first_rms = Bound(
     value=sympy.sqrt((rows + cols - 1) / (rows * cols)),
     requires=(rows >= 1, cols >= 1),
     kind="lower",
-    source="derived; equality for a single row or column, approached by one dominant entry whose row and column alone are not 0; "
-    "no upper limit: a diagonal gradient has |g| / g_k",
+    source="derived; no row and no column all 0; equality for a single row or column, approached by one dominant entry whose row and "
+    "column alone are not 0; no upper limit: a diagonal gradient has |g| / g_k",
     proof="proofs/proof_factored_first_step.py",
 )
 
