@@ -4,8 +4,8 @@
     document(several)        a file with all of them; `Print Assumptions` after each says on which axioms it rests
     compiled(text, folder)   what coqc said; raises NoCoq where there is no coqc
 
-The statement is that of the certificate with all denominators cleared. Vectors are real variables for their inner products,
-dot_u_v for <u, v>, and all that is assumed of them is that their Gram matrix is positive semidefinite: for every real at_u, sum at_u at_v <u, v>
+The statement is that of the certificate with all denominators cleared. Vectors are real variables for their inner products, dot_u_v
+for <u, v>, and all that is assumed of them is that their Gram matrix is positive semidefinite: for all real at_u, sum at_u at_v <u, v>
 >= 0. So it holds in every Hilbert space. Only the axioms of Coq's real numbers may be used (AXIOMS).
 
 The proof written for Coq names every sign and every product; Coq has to find signs of factors (`nra`) and to add up (`lra`).
