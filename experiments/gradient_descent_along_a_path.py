@@ -13,7 +13,9 @@ Run:    sandbox check gradient-descent.network gradient-descent.network.sharp
 The curvature along a step d from w is the largest d^T H(w + s d) d / |d|^2, 0 <= s <= 1, here over 9 points, and over 17 for the last
 claim. lr is t over the curvature along the first gradient at the start, which on the transformer is far below what follows: t is small
 there (a trial on another seed had lr L = 1.5 at t = 0.2). Everything is in float64 on one batch. The theorem's L is not
-known, but any L above that curvature will do, and 2 % are added for what lies between the points. All predictions were committed
+known, but any L above that curvature will do, and 2 % are added for what lies between the points. Where lr L is 2 or more the theorem
+promises nothing; a run that gets there counts against the claim, because that is not known before it: such a VIOLATED refutes the
+use of the theorem on that network, and not the theorem. All predictions were committed
 before the first run of these settings. After it the transformer at t = 0.2 was left out, for cost; its peak was as narrow.
 """
 

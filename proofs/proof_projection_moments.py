@@ -126,8 +126,11 @@ def step_06_the_second_moment_is_H_equal_to_the_identity():
 
 
 def step_07_for_every_orthogonal_law_it_is_m_over_r_without_any_average():
-    """(P P^T)^2 = P (P^T P) P^T = (m/r) P P^T, whose mean is (m/r) I."""
-    assert is_zero(law.square_orthogonal.value - m / r * 1)
+    """(P P^T)^2 = P (P^T P) P^T = (m/r) P P^T, whose mean is (m/r) I; here for lines and for planes."""
+    for size in (2, 3):
+        for rank, bases in ((1, [Pi for _, Pi in directions(size)]), (size - 1, [sympy.eye(size) - Pi for _, Pi in directions(size)])):
+            for S in (sympy.Rational(size, rank) * Pi for Pi in bases):
+                assert S * S == law.square_orthogonal.value.subs({m: size, r: rank}) * S
 
 
 def step_08_the_fourth_moment_is_H_equal_to_g_g_transposed():

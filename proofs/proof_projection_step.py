@@ -84,8 +84,9 @@ def step_07_no_smaller_smoothness_will_do():
 
 def step_08_dropped_independence_of_the_basis_from_the_gradient():
     """P always orthogonal to the gradient: no decrease at all, as in GoLore's counterexample, whatever the constant."""
-    decrease = 0 * g
-    assert (law.gradient_sum.value * decrease - g**2).subs(concrete) < 0
+    P, gradient = sympy.Matrix([0, sympy.sqrt(2)]), sympy.Matrix([1, 0])  # f = w_1: the step goes along w_2
+    decrease = (gradient.T * P * P.T * gradient)[0]
+    assert (law.gradient_sum.value * decrease).subs(concrete) < gradient.dot(gradient)
 
 
 def step_09_dropped_the_gaussian_excess_the_constant_of_haar_is_too_small_for_a_gaussian_basis():
