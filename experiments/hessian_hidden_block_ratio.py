@@ -5,7 +5,7 @@ Exact Hessians in W of f = V relu(W x) by automatic differentiation; rows of W a
 Claims: hessian.relu-ratio                squared error: mean squared block ratio in closed form, for any angle, d and n
         hessian.relu-ratio.upper          at most the squared cosine of the outgoing weights, whatever the data
         hessian.relu-ratio.attained       ... attained by parallel rows
-        hessian.relu-ratio.cross-entropy  times C / (C - 1) under cross entropy with small Gaussian weights
+        hessian.relu-ratio.cross-entropy  times C / (C - 1) under cross entropy with small weights, columns of one length
         hessian.relu-ratio.block-diagonal-by-cross-entropy  so cross entropy makes for block structure: no
 Proof:  proofs/proof_hessian_relu_blocks.py
 Cost:   15 s on one CPU core
@@ -34,7 +34,7 @@ from sandbox.verdict import Outcome
 class Hidden:
     """Two hidden neurons at an angle, in degrees, and Gaussian inputs. Squared error: two outputs, columns of V of this cosine.
 
-    Cross entropy: `outputs` classes, Gaussian columns of V so small that the softmax is uniform.
+    Cross entropy: `outputs` classes, Gaussian columns of V off their means, scaled to one length so small that the softmax is uniform.
     """
 
     angle: float
@@ -137,7 +137,7 @@ CLAIMS = (
     hidden_claim(
         id="hessian.relu-ratio.cross-entropy",
         statement="Cross entropy makes hidden blocks interact more than squared error does, by C / (C - 1) at small weights.",
-        quantity=hessian_blocks.RATIO2 + ", cross entropy, small Gaussian V",
+        quantity=hessian_blocks.RATIO2 + ", cross entropy, small V, columns of one length",
         plan=CROSS,
         limit=cross_entropy_limit,
     ),
@@ -170,7 +170,7 @@ CLAIMS = (
         source="Collobert (2004), a near block-diagonal Hessian attributed to cross entropy (second-hand)",
         known="second-hand",
         kind="upper",
-        quantity=hessian_blocks.RATIO2 + ", cross entropy, small Gaussian V",
+        quantity=hessian_blocks.RATIO2 + ", cross entropy, small V, columns of one length",
         plan=CROSS,
         limit=lambda setting: hessian_blocks.relu_ratio_gaussian.at(**hidden_constants(setting)),
         predicted=Outcome.VIOLATED,  # by the factors 2 and 3/2

@@ -2,8 +2,8 @@
 
     -lr m (q - s) / ((s + eps)(q + eps)),     s = sqrt(v_i), q = sqrt(mean of v over the block).
 
-So at a step the two agree in an entry exactly where m = 0 or v_i equals the mean; they agree in every entry whose first
-moment is not 0, at every step, exactly where the squared gradients of a block are equal at every step: blocks of one entry,
+So at a step the two agree in an entry exactly where m = 0 or v_i equals the mean; where no first moment is 0 they agree in
+every entry at every step exactly where the squared gradients of a block are equal at every step: blocks of one entry,
 gradients of one magnitude. As eps grows beyond s and q the gap falls like 1 / eps^2, the steps like 1 / eps.
 
 Source:    derived

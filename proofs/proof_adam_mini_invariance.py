@@ -106,7 +106,10 @@ def step_08_it_is_attained_in_the_limit_by_the_reflection_that_keeps_the_gradien
     """R = 2 g g' / |g|^2 - I: R' sign(R g) = 2 sigma g / |g| - sign(g), of inner product 2 sigma^2 - d; g = (1, h, ..., h)."""
     l1 = (1 + (d - 1) * h) ** 2 / (1 + (d - 1) * h**2)  # sigma^2
     assert is_zero(((2 * l1 - d) / d).subs(h, 0) - turned_first_step.value)
-    assert is_zero(4 * sigma**2 - 4 * sigma**2 + d - d)  # the image has squared length d
+    near, signs = sympy.Matrix([1, h, h]), sympy.ones(3, 1)
+    R = 2 * near * near.T / near.dot(near) - sympy.eye(3)
+    image = R.T * signs  # R keeps g, so that this is R' sign(R g)
+    assert all(is_zero(entry) for entry in (*(R * near - near), image.dot(image) - 3, image.dot(signs) - (2 * l1 - d).subs(d, 3)))
     assert is_zero(turned_first_step_of.value.subs({c: sympy.Rational(1, 2), d: 4}) - turned_first_step.value.subs(d, 4))
 
 

@@ -8,7 +8,8 @@
     cos^2(v_i, v_j) (Q d (d+2) + (n-1)(d Q^2 + sin^2 theta / (2 pi^2))) / (d (d+2) / 2 + (n-1) d / 4);
 
 (c) cross entropy in place of squared error, V Gaussian and logits near 0: cos is that of the columns of V without their means,
-    its mean square 1 / (C - 1): more by the factor C / (C - 1) than under squared error.
+    its mean square 1 / (C - 1): more by the factor C / (C - 1) than under squared error. The mean of |H_ij|^2 over that of
+    |H_ii|^2, in which the lengths of the columns vary, too, is more by (C + 2) / (C + 1).
 
 Source:    derived; Dong et al. (2505.02809) have the rate C^(-1/2) for the norms, second-hand. Block structure is not an effect
            of cross entropy, as Collobert (2004, second-hand) has it: it is the weaker of the two
@@ -24,6 +25,8 @@ import sympy
 
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.hessian_blocks import C, cosine, cross_entropy_excess, d, n, relu_ratio, relu_ratio_gaussian, theta
+from sandbox.theory.zeroth_order_pairings import GAUSSIAN, mean
+from sandbox.theory.zeroth_order_pairings import d as size
 
 ii, jj, ij, x, y, phi, half, r = sympy.symbols("ii jj ij x y phi half r", real=True)
 BELOW = Certificate(  # 1_i 1_j <= 1_i and <= 1_j, and all products (x_n' x_m)^2 >= 0
@@ -70,10 +73,15 @@ def step_03_it_is_attained_where_both_neurons_are_active_on_the_same_samples():
 
 
 def step_04_isotropic_columns_have_a_mean_squared_cosine_of_1_over_C():
-    """The C coordinates of a unit vector are alike, and their squares add up to 1; so do C - 1 off the mean."""
+    """The C coordinates of a unit vector are alike, and their squares add up to 1; so do C - 1 off the mean.
+
+    With lengths of k coordinates, E <v, w>^2 / E |v|^4 = k / (k (k + 2)).
+    """
     share = sympy.Symbol("share")
     assert sympy.solve(C * share - 1, share) == [1 / C]
     assert is_zero(cross_entropy_excess.value - (1 / (C - 1)) / (1 / C))
+    lengths = lambda k: k / mean(GAUSSIAN, "11").subs(size, k)  # noqa: E731
+    assert is_zero(lengths(C - 1) / lengths(C) - (C + 2) / (C + 1))
 
 
 def step_05_the_cone_where_both_are_active():

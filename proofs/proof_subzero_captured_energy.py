@@ -60,6 +60,7 @@ def step_4_the_mean_is_the_same_for_every_gradient():
     one_side = subzero.captured_square.value.subs(columns, rank)
     x_m, y_m = pair_weights(rows)
     assert is_zero(one_side - x_m - 2 * y_m * flatness)
+    assert is_zero(rows * x_m + 2 * y_m - rank**2 / rows)  # E Pi tr Pi = r E Pi by the weights: r (r/m) I
 
 
 def step_5_it_is_attained_by_the_whole_space_and_at_rank_one_by_two_cosines():

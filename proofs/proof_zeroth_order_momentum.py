@@ -1,6 +1,7 @@
 """Theorem. Let m <- beta m + ghat, x <- x - lr m, 0 <= beta < 1, on x^T H x / 2 with eigenvalues lam_i >= 0, E ghat = g = H x,
-E ghat ghat^T = alpha g g^T + gamma |g|^2 I, and lr lam_i ((1+beta) alpha - 2 beta) < 2 (1 - beta^2) for all i. There is a nonnegative
-quadratic form V = sum_i (w_i x_i^2 + 2 u_i x_i m_i + v_i m_i^2) with, exactly, for every spectrum and every d,
+E ghat ghat^T = alpha g g^T + gamma |g|^2 I, alpha >= 1 (the sphere has it from d = 2 on), and lr lam_i ((1+beta) alpha - 2 beta) <
+2 (1 - beta^2) for all i. There is a nonnegative quadratic form
+V = sum_i (w_i x_i^2 + 2 u_i x_i m_i + v_i m_i^2) with, exactly, for every spectrum and every d,
 
     E V(x+, m+)  =  V(x, m) - (1 - S) |g|^2,    S = sum_i gamma lr lam_i (1+beta) / (2 (1-beta^2) - lr lam_i ((1+beta) alpha - 2 beta))
 
@@ -112,9 +113,12 @@ def step_09_the_cross_term_dropped_from_the_potential_it_no_longer_closes():
     assert not is_zero(sympy.diff(without, xm))
 
 
-def step_10_beyond_the_pole_the_form_is_no_longer_nonnegative():
+def step_10_beyond_the_pole_or_with_alpha_below_1_the_form_is_no_longer_nonnegative():
     wider = (lr > 0, lam > 0, alpha >= 1, beta > 0, beta < 1)
     assert counterexample(v, wider) is not None
+    smaller = (*(relation for relation in DOMAIN if relation != (alpha >= 1)), alpha > 0)
+    assert counterexample(w * v - u**2, smaller) is not None
+    assert counterexample(edge.sphere[alpha] - 1, (d >= 2, n >= 1)) is None
 
 
 def step_11_two_steps_by_hand_agree_with_the_potential():

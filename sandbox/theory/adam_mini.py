@@ -46,7 +46,8 @@ frozen_adam_condition = Bound(
     value=sympy.sqrt(2 / sympy.pi) / sympy.log(2) * dim * sympy.sqrt(2 * sympy.log(dim)),
     requires=(dim >= 10,),
     kind="exact",
-    source="derived; any diagonal Hessian, Gaussian start: max|x| / min|x|; asymptotic, within 10 % from dim = 100 on",
+    source="derived, not proven; any diagonal Hessian, Gaussian start: max|x| / min|x|; leading order as dim grows, "
+    "above the median by 14 % at dim = 10, 11 % at 100, 7 % at 10^4 (quadrature)",
 )
 
 first_step_cosine = Bound(
@@ -55,7 +56,7 @@ first_step_cosine = Bound(
     value=sympy.sqrt(2 / sympy.pi),
     requires=(),
     kind="exact",
-    source="derived; Gaussian gradient, limit of a large block: E|g| / sqrt(E g^2)",
+    source="derived, not proven; Gaussian gradient, limit of a large block: E|g| / sqrt(E g^2)",
 )
 
 noise_floor = Bound(
@@ -64,7 +65,7 @@ noise_floor = Bound(
     value=lr / 4 * noise_trace,
     requires=(lr > 0, noise_trace >= 0),
     kind="lower",
-    source="derived from the Lyapunov equation; approached as lr -> 0; it does not depend on the Hessian",
+    source="derived from the Lyapunov equation; lr top < 2, else nothing is stationary; approached as lr -> 0, whatever the Hessian",
     proof=FLOOR,
 )
 

@@ -105,11 +105,12 @@ relu_ratio_gaussian = Bound(
 
 cross_entropy_excess = Bound(
     name="hessian_blocks.cross_entropy_excess",
-    quantity=RATIO2 + ", cross entropy over squared error, small Gaussian V",
+    quantity="mean squared cosine by which two hidden blocks compare, cross entropy over squared error, isotropic columns of small V",
     value=C / (C - 1),
     requires=(C >= 2,),
     kind="exact",
-    source="derived; logits -> 0, where the blocks weigh the covariance of two columns of V, against their product",
+    source="derived; logits -> 0, where the blocks weigh the covariance of two columns of V, against their product; with columns of one "
+    "length also the ratio of mean squared blocks, which for Gaussian columns is (C + 2) / (C + 1): lengths vary, too",
     proof=HIDDEN,
 )
 
@@ -119,6 +120,7 @@ softmax_ratio_gaussian = Bound(
     value=sympy.sqrt((1 + gamma * sympy.exp(2 * logit_variance)) / (1 + gamma * sympy.exp(logit_variance))),
     requires=(gamma > 0, logit_variance >= 0),
     kind="exact",
-    source=f"derived; the limit d, n, C -> infinity at d / n = gamma of a linear softmax with Gaussian inputs and weights. {DONG}",
+    source="derived; the limit d, n, C -> infinity at d / n = gamma of a linear softmax with Gaussian inputs and weights, taking its "
+    f"partition sum for its mean and its weights for independent of the inputs. {DONG}",
     proof="proofs/proof_hessian_softmax_limit.py",
 )

@@ -91,8 +91,8 @@ gradient_per_potential = Bound(
     value=1 / (1 - load),
     requires=(load < 1, load >= 0),
     kind="exact",
-    source="derived; any spectrum, law and momentum; over all steps the potential falls by its start, where m = 0 the sum of "
-    "position_weight x^2",
+    source="derived; any spectrum, momentum, and law with alpha >= 1, every denominator above 0; over all steps the potential falls by "
+    "its start, where m = 0 the sum of position_weight x^2",
     proof=MOMENTUM_PROOF,
 )
 
@@ -102,7 +102,7 @@ noise_floor = Bound(
     value=slope_variance * load / (1 - load),
     requires=(load < 1, load >= 0, slope_variance >= 0),
     kind="exact",
-    source="derived; any spectrum and momentum, Gaussian directions, independent errors of the slopes",
+    source="derived; any spectrum and momentum, every denominator above 0, Gaussian directions, independent errors of the slopes",
     proof=MOMENTUM_PROOF,
 )
 

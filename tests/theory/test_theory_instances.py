@@ -145,11 +145,11 @@ def test_the_sampling_error_is_the_mean_of_v_log_v(N):
     assert abs(z_score(v * np.log(v), factorisation.sampling_error.at(N=N))) < 4
 
 
-def test_the_frozen_adam_law_is_within_ten_percent_of_the_sampled_median():
+def test_the_frozen_adam_law_is_within_its_distance_of_the_sampled_median():
     for d in (100, 1000):
         x = np.abs(np.random.default_rng(8).standard_normal((4000, d)))
-        median = np.median(x.max(1) / x.min(1))  # its standard error is about 3 %
-        assert adam_mini.frozen_adam_condition.at(dim=d) == pytest.approx(median, rel=0.13)
+        median = np.median(x.max(1) / x.min(1))  # standard error 3 %; the law is 11 and 8.5 % above it
+        assert 1.02 < adam_mini.frozen_adam_condition.at(dim=d) / median < 1.18
 
 
 def test_the_noise_floor_is_the_stationary_loss_to_first_order_whatever_the_curvature():
