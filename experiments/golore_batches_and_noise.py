@@ -2,7 +2,7 @@
 
 Claims: there is no such size: every odd batch stalls, the later the larger; no even batch does, and the larger the
         slower; with normal noise there is no stall, but 1 / |grad f| grows linearly only
-Proof:  none; the closed forms are derived below
+Proof:  proofs/proof_projection_stall.py and proofs/proof_projection_i3s.py; the laws of batches are derived below
 Cost:   about 8 s on one core
 Run:    sandbox check galore.counterexample.odd-batch galore.counterexample.even-batch galore.counterexample.normal-noise
 
@@ -28,7 +28,7 @@ seeds and 240 steps. Prediction and tau are the same.
 """
 
 from dataclasses import dataclass, replace
-from math import comb, log, pi, sqrt
+from math import comb, log
 from typing import Literal
 
 import torch
@@ -40,6 +40,7 @@ from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.problems.golore_counterexample import GoLoreCounterexample
 from sandbox.run_ensemble import run_ensemble
+from sandbox.theory import projections_golore as golore
 from sandbox.verdict import Outcome
 
 SOURCE = "derived, for the problem in the script of the authors of GoLore with B = 0; https://arxiv.org/abs/2410.11289"
@@ -98,9 +99,9 @@ def even_batch_fall(setting: Noise) -> float:
     return 2 * comb(b, b // 2) / 2**b * r / (n - r) * -log(1 - setting.lr)
 
 
-def normal_noise_growth(setting: Noise) -> float:
-    n, r, lr = PROBLEM.n, PROBLEM.rank, setting.lr
-    return r / (n - r) * sqrt(2 / pi) * lr / ((1 - lr) * PROBLEM.sigma)
+def normal_constants(setting: Noise) -> dict[str, float]:
+    """A basis is kept for one step, so it moves a singular value by lr."""
+    return {"n": PROBLEM.n, "r": PROBLEM.rank, "sigma": PROBLEM.sigma, "move": setting.lr}
 
 
 CLAIMS = (
@@ -152,7 +153,8 @@ CLAIMS = (
         measure=shrink,
         estimate=Mean("growth"),
         predicted=Outcome.HOLDS,
-        limit=normal_noise_growth,
+        bound=golore.galore_normal_growth,
+        constants=normal_constants,
         tau=0.1,  # moves are rare, once in about 12 refreshes at 1/s = 15, and large: a seed spreads by 20 to 30 %, 512 by 1.4 %
     ),
 )

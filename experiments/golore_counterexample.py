@@ -3,7 +3,7 @@
 Claims: |grad f|^2 stays at (n-r) sigma^2 / 4 = 1.5 for GaLore with gradient descent, Adam and other inner rules, and
         falls linearly for plain gradient descent; a fresh random basis every step moves on, to a floor that grows
         with lr
-Proof:  none; the closed forms are derived below
+Proof:  proofs/proof_projection_stall.py and proofs/proof_projection_golore_floor.py
 Cost:   about 3 s on one core
 Run:    sandbox check galore.counterexample-stall galore.counterexample-stall.any-rule galore.counterexample.random-basis
 
@@ -42,6 +42,7 @@ from sandbox.optimizers.rso import RSO
 from sandbox.problems.golore_counterexample import GoLoreCounterexample, true_gradient_norm2
 from sandbox.run import run
 from sandbox.run_ensemble import run_ensemble
+from sandbox.theory import projections_golore as golore
 from sandbox.verdict import Outcome
 
 PAPER = "He et al. (2024), https://arxiv.org/abs/2410.11289"
@@ -93,16 +94,16 @@ def wander(setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     return [{"plateau": float((trace.grad_norm[setting.steps // 2 :] ** 2).mean()) - noise2} for trace in traces]
 
 
-def stall(setting: Setting) -> float:
-    return (PROBLEM.n - PROBLEM.rank) * PROBLEM.sigma**2 / 4
+def start_constants(setting: Setting) -> dict[str, float]:
+    return {"n": PROBLEM.n, "r": PROBLEM.rank, "s": PROBLEM.sigma / 2, "sigma": PROBLEM.sigma}
 
 
-def floor(setting: Setting) -> float:
-    """lr^2 sigma^2 r (n-r) o / (2 lr r/n - lr^2 q), o = E Pi_ij^2, q = E (Pi_tt^2)_ii on the top rows."""
-    n, r, lr = PROBLEM.n, PROBLEM.rank, setting.lr
-    o, d = r * (n - r) / (n * (n - 1) * (n + 2)), r * (r + 2) / (n * (n + 2))
-    q = d + (n - r - 1) * o
-    return lr * PROBLEM.sigma**2 * r * (n - r) * o / (2 * r / n - lr * q)
+def floor_constants(setting: Setting) -> dict[str, float]:
+    return {"n": PROBLEM.n, "r": PROBLEM.rank, "sigma": PROBLEM.sigma, "lr": setting.lr}
+
+
+def full_gradient(setting: Setting) -> float:
+    return golore.galore_stall.at(**start_constants(setting)) * (1 - setting.lr) ** (2 * setting.steps)
 
 
 STALLED = tuple(
@@ -129,7 +130,8 @@ CLAIMS = (
         measure=per_seed(stay),
         estimate=Range("farthest"),
         predicted=Outcome.HOLDS,
-        limit=stall,
+        bound=golore.galore_stall,
+        constants=start_constants,
         tau=1e-9,  # singular vectors of the noise block leak about 1e-16 a step into the signal rows
     ),
     Claim(
@@ -146,7 +148,8 @@ CLAIMS = (
         measure=per_seed(stay),
         estimate=Range("farthest"),
         predicted=Outcome.HOLDS,
-        limit=stall,
+        bound=golore.galore_stall,
+        constants=start_constants,
         tau=1e-9,
     ),
     Claim(
@@ -163,7 +166,7 @@ CLAIMS = (
         measure=per_seed(stay),
         estimate=Range("last"),
         predicted=Outcome.HOLDS,
-        limit=lambda setting: stall(setting) * (1 - setting.lr) ** (2 * setting.steps),
+        limit=full_gradient,
         tau=1e-9,  # 400 roundings
     ),
     Claim(
@@ -180,7 +183,8 @@ CLAIMS = (
         measure=wander,
         estimate=Mean("plateau"),
         predicted=Outcome.HOLDS,
-        limit=floor,
+        bound=golore.golore_floor,
+        constants=floor_constants,
         tau=0.05,  # about 1 % of it is the standard error of 64 seeds x 300 steps that forget each other in 12
     ),
 )

@@ -44,21 +44,22 @@ def test_the_closed_form_of_full_gradient_descent_needs_its_learning_rate(module
     assert verdict_of(one, setting, (5, 6)).outcome is Outcome.VIOLATED
 
 
-def test_the_floor_of_the_random_basis_balances_noise_and_pull(module):
+def test_the_floor_of_the_random_basis_balances_noise_and_pull(module, claim):
     """One step from the stationary second moment, E |X_top|^2 = floor spread over entries, must return it: by Monte
     Carlo over Pi.
 
     20,000 projections, made by QR here: the step changes |X_top|^2 by a few per cent of itself, known to 1 %.
     """
-    file, setting = module["golore_counterexample"], module["golore_counterexample"].Setting("random-basis", 0.2, 1)
+    setting = module["golore_counterexample"].Setting("random-basis", 0.2, 1)
     n, r, k, rng = 10, 4, 6, np.random.default_rng(0)
     Q = np.linalg.qr(rng.standard_normal((20_000, n, r)))[0]
     Pi = Q @ Q.transpose(0, 2, 1)
     pull = 1 - np.square(np.eye(k) - setting.lr * Pi[:, :k, :k]).sum((1, 2)).mean() / k
     noise = setting.lr**2 * np.square(Pi[:, :k, k:]).sum((1, 2)).mean()
-    assert file.floor(setting) == pytest.approx(noise / pull, rel=0.02)
+    floor = claim["galore.counterexample.random-basis"].limit_at
+    assert floor(setting) == pytest.approx(noise / pull, rel=0.02)
     small = replace(setting, lr=1e-6)
-    assert file.floor(small) == pytest.approx(small.lr * r * (n - r) ** 2 / (2 * (n - 1) * (n + 2)), rel=1e-5)
+    assert floor(small) == pytest.approx(small.lr * r * (n - r) ** 2 / (2 * (n - 1) * (n + 2)), rel=1e-5)
 
 
 def test_the_random_basis_settles_at_its_floor_and_a_wrong_step_elsewhere(module, claim, monkeypatch, verdict_of):
@@ -120,7 +121,7 @@ def test_the_run_is_six_numbers_that_shrink_when_they_exceed_the_noise(module, b
         assert row["growth"] == pytest.approx(((1 / last).mean() - (1 / middle).mean()) / 30, rel=1e-9, abs=1e-13)
 
 
-def test_the_laws_of_batches_against_the_six_numbers(module):
+def test_the_laws_of_batches_against_the_six_numbers(module, claim):
     """Without matrices there is room for long runs: 2,000 refreshes for even batches, 300 runs for normal noise."""
     file, rng = module["golore_batches_and_noise"], np.random.default_rng(1)
     odd = six_numbers(rng.choice([-1, 1], (800, 7)).mean(1), 0.1)
@@ -135,7 +136,7 @@ def test_the_laws_of_batches_against_the_six_numbers(module):
         xi = rng.standard_normal(300)
         growth.append(((1 / six_numbers(xi, 0.1)).mean() - (1 / six_numbers(xi[:100], 0.1)).mean()) / 200)
     error = np.std(growth) / 300**0.5
-    law = file.normal_noise_growth(file.Noise(1, 0.1, 1))
+    law = claim["galore.counterexample.normal-noise"].limit_at(file.Noise(1, 0.1, 1))
     assert abs(np.mean(growth) - law) < 4 * error and 4 * error < 0.1 * law
 
 
