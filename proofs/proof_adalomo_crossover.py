@@ -122,6 +122,7 @@ def step_07_at_both_ends_it_is_within_the_factor():
 def step_08_the_largest_entry_shrinks_by_lr_s_and_s_is_at_least_M_over_sqrt_d():
     s = sympy.Symbol("s", real=True)
     assert counterexample(worst - (1 - lr * s), (s * p1 >= 1, s <= 1, lr > 0, p1 >= 1)) is None
+    assert counterexample((1 - lr * s) - least, (s <= 1, lr > 0)) is None  # and at most M, the other end
 
 
 def step_09_it_is_attained_at_every_step_where_one_entry_alone_is_not_0():
