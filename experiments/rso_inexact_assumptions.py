@@ -3,8 +3,8 @@
 Claims: they hold for points on the edge of each accuracy and for points anywhere, whatever the curvature; every weighting a is attained;
         with L understated by 2 every price is broken, and 2 x / (1 - q^2) replaces it, x the true curvature; an absolute residual with
         D below its domain costs 6 where the formula says 14/3; a weighting below (1+t) / (2+t) pays less than nothing
-Proof:  proofs/proof_rso_weighted_inexact.py, proofs/proof_rso_inexact_subproblem.py, proofs/proof_rso_relative_value.py,
-        proofs/proof_rso_relative_residual.py, proofs/proof_rso_absolute_residual.py, proofs/proof_rso_accuracy_envelope.py
+Proof:  proofs/proof_rso_weighted_inexact.py proofs/proof_rso_inexact_subproblem.py proofs/proof_rso_relative_value.py
+        proofs/proof_rso_relative_residual.py proofs/proof_rso_absolute_residual.py proofs/proof_rso_accuracy_envelope.py
 Cost:   about 2 s on one core
 Run:    sandbox check rso.accuracy.weighted rso.accuracy.understated rso.accuracy.low-weight
 
