@@ -15,7 +15,8 @@ the first with equality for equal magnitudes, the second where one entry alone i
 With memory, too, an aligned vector's u does not see h, and no u, factored or not, sees a factor of its tensor's gradients: condition
 numbers between tensors drop out of AdaLomo, and stay in LOMO with one rate.
 
-Source:    derived; "superior convergence" is claimed in the abstract of https://arxiv.org/abs/2310.10195 (ACL version), without a theorem
+Source:    derived; "superior convergence" is claimed in the abstract of https://arxiv.org/abs/2310.10195 (ACL version); no theorem was
+           seen, but the body of the paper was not read
 Bounds:    contraction_least, steps_least, aligned_factor, crossover, crossover_equal, crossover_any of sandbox.theory.adalomo_crossover
 Not here:  the triangle inequality of RMS; that one-step factors multiply; the factor of gradient descent on every strongly convex f
            (proof_gradient_descent_factor); growth of s (proof_adalomo_growth). Memory (v an average) is not covered by the upper bound.
@@ -149,7 +150,7 @@ def step_12_lomo_needs_more_steps_exactly_beyond_the_crossover():
 
 def step_13_from_equal_magnitudes_it_lies_at_two_over_lr_minus_1():
     assert is_zero(crossover.value.subs(q, least) - crossover_equal.value)
-    assert crossover_equal.value.subs(lr, sympy.Rational(1, 2000)) == 3999  # the paper's learning rate 5e-4
+    assert crossover_equal.value.subs(lr, sympy.Rational(1, 2000)) == 3999  # the learning rate 5e-4 of AdaLomo's code
 
 
 def step_14_in_the_worst_case_it_lies_sqrt_d_times_as_high():

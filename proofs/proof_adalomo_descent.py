@@ -6,7 +6,7 @@ rho > 0. Then
 least for step = sqrt(2 Delta0 / (K L)), where it is sqrt(2 L Delta0 / K) / rho. Equality on L |w|^2 / 2 for every constant angle. For
 AdaLomo step <= lr s d sqrt(entries), and rho >= 2 sqrt(k) / (1 + k) from its own state (proof_factored_angle).
 
-Source:    derived; no convergence theorem was found in https://arxiv.org/abs/2310.10195
+Source:    derived; no convergence theorem was seen in https://arxiv.org/abs/2310.10195, whose abstracts and code were read and body not
 Bounds:    descent, best_descent of sandbox.theory.adalomo_descent
 Not here:  the descent lemma f(w - d) <= f(w) - <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up. Without a lower bound
            for rho there is no such theorem: proof_factored_freeze.

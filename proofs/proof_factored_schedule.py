@@ -2,7 +2,7 @@
 0 <= c <= 1, the sum Q_T of its squared weights lies between 1 / (2 T^c - 1) and 1 / T^c: it is the mean of at least T^c and at most
 2 T^c - 1 values.
 
-Source:    derived; the schedule is Adafactor's and AdaLomo's, https://arxiv.org/abs/1804.04235, section 7.2, with c = 0.8
+Source:    derived; the schedule is Adafactor's and AdaLomo's, https://arxiv.org/abs/1804.04235, section 7.2 (second-hand), c = 0.8
 Bounds:    averages_least, averages_most of sandbox.theory.factorisation_noise
 Not here:  T^c <= (T - 1)^c + 1 (subadditivity of a concave power), and (T - 1)^c <= T^c; that induction over t is one.
 

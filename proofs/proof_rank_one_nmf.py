@@ -5,7 +5,7 @@ I-divergence, with 0 log 0 = 0. Then for all positive vectors a, b
 
 with equality if and only if a b^T = V1; I is the mutual information of the row and the column index.
 
-Source:    Shazeer & Stern (2018), https://arxiv.org/abs/1804.04235, section 3, for the minimiser; the identity derived
+Source:    Shazeer & Stern (2018), https://arxiv.org/abs/1804.04235, section 3 (second-hand), for the minimiser; the identity derived
 Bound:     sandbox.theory.factorisation.error
 Not here:  that sums over i and j may be exchanged for general sizes (step 3 names the pairings; 1 and 2 fix the size).
 """

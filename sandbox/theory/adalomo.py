@@ -5,7 +5,7 @@
 Symbols: eps2 = second entry of `eps`; d = clip_threshold; rms = RMS(w) before the step (of the start, for a run); lr_sum
 = sum of the learning rates so far; size = entries of the tensor; K = steps; target = RMS that is reached, in param; wd =
 weight_decay, 1 / param, which the reference code multiplies by lr s; age = t^-decay_rate. Source of the update: Lv et al.
-(2310.10195) and its reference code; Shazeer & Stern (1804.04235).
+(2310.10195; the figure and the reference code, its body was not read); Shazeer & Stern (1804.04235; second-hand).
 """
 
 import sympy
@@ -95,7 +95,7 @@ steps_from_zero = Bound(
     value=1 / (lr * d),
     requires=(lr > 0, d > 0, eps2 > 0),
     kind="lower",
-    source="derived; 2000 at the paper's learning rate 5e-4, before which it is as good as frozen; equality for a constant direction",
+    source="derived; 2000 at the learning rate 5e-4 of the code, before which it is as good as frozen; equality for a constant direction",
     proof=GROWTH_PROOF,
 )
 

@@ -10,7 +10,8 @@ A method with the distance factor q a step is faster than LOMO on the worst star
 
 Symbols: q = distance factor per step; dim = entries of the vector; kappa = condition number; cosine = off-diagonal of a 2 x 2 Hessian with
 unit diagonal; kept = share of the distance that is left. "Superior convergence, theoretically" stands in the abstract of the ACL version of
-AdaLomo (arXiv:2310.10195); no theorem was found. That update clipping lets no step pass RMS lr s is all that `contraction_least` needs.
+AdaLomo (arXiv:2310.10195), whose body was not read; no theorem was seen.
+That update clipping lets no step pass RMS lr s is all that `contraction_least` needs.
 """
 
 import sympy
@@ -72,7 +73,7 @@ crossover_equal = Bound(
     requires=(lr > 0, lr <= 1),
     kind="exact",
     source="derived; memoryless, aligned, starts of equal magnitudes. Below it LOMO is the faster one on every strongly convex "
-    "function with minimiser 0, from every start and for every memory of AdaLomo: at the paper's lr 5e-4 up to kappa = 3999",
+    "function with minimiser 0, from every start and for every memory of AdaLomo: at the lr 5e-4 of its code up to kappa = 3999",
     proof=PROOF,
 )
 

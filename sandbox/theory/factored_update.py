@@ -6,7 +6,7 @@ Symbols: spread = sqrt(largest / smallest entry of V1) (of v, for a vector), rea
 sqrt(max r max c / (min r min c)); rows, cols; size = entries on the diagonal of a square matrix; small, large = smallest
 and other entries of a diagonal gradient, in loss / param; flat = slope that does not change, in loss / param; length =
 sum of lr s over the steps, in param; scale = eps1 / g^2.
-Source of the update: Shazeer & Stern (1804.04235); the statements are derived, T6 to T8, T14 of the project's notes.
+Source of the update: Shazeer & Stern (1804.04235; second-hand); the statements are derived, T6 to T8, T14 of the project's notes.
 """
 
 import sympy

@@ -5,7 +5,7 @@
 
 with 0 log 0 = 0. V may have entries 0 but no row or column of them. V1 is the minimiser of D(V || a b^T) over
 positive a, b, and D(V || V1) = S I, with I the mutual information (in nats)
-of the row and the column index under V / S. Source: Shazeer & Stern (1804.04235), section 3, for the statement;
+of the row and the column index under V / S. Source: Shazeer & Stern (1804.04235), section 3 (second-hand), for the statement;
 derived again in the proof.
 """
 
