@@ -8,13 +8,13 @@ Claims: adalomo.factored-error         D(V || V1) = S x mutual information of ro
           ...limit                     ... but it stays below h(N)
         adalomo.factored-denoises      the factored estimate has (n + m - 1) / (n m) of the full one's squared error
           ...size                      exactly, for small matrices
-Proof:  proofs/proof_rank_one_nmf.py
+Proof:  proofs/proof_rank_one_nmf.py and, for the noise, proofs/proof_factored_noise.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adalomo.factored-error adalomo.factored-noise
 
 Notation: V = the second moment of an (n, m) matrix, entries >= 0 with no row and no column all 0 (0 log 0 = 0); V1 = its
 factorisation as the rule keeps it; S = sum V.
-The laws of a size are proven in proofs/proof_factored_noise.py, with h(x) = psi(x/2 + 1) - log(x/2).
+In the laws of a size h(x) = psi(x/2 + 1) - log(x/2).
 decay_rate = -1 makes AdaLomo's running average the plain mean, so that N = number of steps.
 """
 

@@ -6,13 +6,16 @@ Claims: adalomo.growth                    max(eps2, RMS(w)) grows by (1 + lr)^K 
         adalomo.movement                  no tensor moves by more than exp(sum lr) - 1 of its RMS: 35.6 % in the paper's recipe
         adalomo.zero-start                a tensor that starts at 0 needs 1 / lr steps to the RMS 1e-3: 2000 at the paper's rate
         adalomo.decay-ceiling             under the decay of the reference code RMS(w) <= 1 / wd for ever
+        adalomo.decay-ceiling.attained    ... which gradients that point away from 0 attain from there
+        adalomo.decay-ceiling.gaussian    ... and under Gaussian ones, at rates up to 1 it is far
+        adalomo.decay-overshoot           for lr > 1 one step against the weight goes from there to (2 lr - 1) / wd
         adalomo.decay-ceiling.torch       ... also under that of torch.optim.Adafactor, lr wd: no
         adalomo.decay-ceiling.large-rate  ... also for lr > 1: no
-Proof:  proofs/proof_adalomo_growth.py
+Proof:  proofs/proof_adalomo_growth.py and, for the decay, proofs/proof_adalomo_decay.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adalomo.growth adalomo.movement adalomo.zero-start adalomo.decay-ceiling
 
-The ceiling is proven in proofs/proof_adalomo_decay.py. The paper's recipe (recalled): lr 5e-4 falling linearly to 0 in 1218
+The paper's recipe (recalled): lr 5e-4 falling linearly to 0 in 1218
 steps, sum of the rates 0.3045. Changed after the first run, for cost: Gaussian gradients make 121 steps at 5e-3, no
 longer 1218 at 5e-4.
 """
@@ -111,6 +114,8 @@ GROWTH = SHARED | dict(
 CEIL = SHARED | dict(
     dossier="lomo T11", kind="upper", quantity=adalomo.decay_ceiling.quantity, estimate=Range("largest"), cost_s=0.2
 )  # quantity: the largest of the run
+LARGE = Push("towards", 1.5, 5, start=2.0, wd=0.5)
+CEILED = CEIL | dict(bound=adalomo.decay_ceiling, constants=lambda s: {"lr": s.lr, "d": 1.0, "wd": s.wd, "eps2": EPS2, "rms": s.start})
 UNSCALED = (Push("away", 0.5, 4, start=0.1, scale="off"),)
 CLAIMS = (
     Claim(
@@ -171,6 +176,31 @@ CLAIMS = (
         constants=lambda s: {"lr": s.lr, "d": 1.0, "wd": s.wd, "eps2": EPS2, "rms": s.start},
         predicted=Outcome.HOLDS,
         **CEIL,
+    ),
+    Claim(
+        id="adalomo.decay-ceiling.attained",
+        statement="... and stays there for ever where it starts there and every gradient points away from 0.",
+        plan=Grid(tuple(Push("away", lr, 50, start=2.0, wd=0.5) for lr in (0.1, 1.0)), seeds=(0, 1)),
+        predicted=Outcome.ATTAINED,
+        **CEILED,
+    ),
+    Claim(
+        id="adalomo.decay-ceiling.gaussian",
+        statement="... and stays below it under Gaussian gradients and a constant one, vectors included, for lr up to 1.",
+        plan=Grid((Push("gaussian", 1.0, 50, wd=0.5), Push("constant", 0.2, 50, shape=(7,), wd=0.5), LARGE), seeds=(0, 1)),
+        predicted=Outcome.HOLDS,  # the last setting is out of scope: lr > 1
+        **CEILED,
+    ),
+    Claim(
+        id="adalomo.decay-overshoot",
+        statement="For lr > 1 one step against a weight at 1 / wd takes it to (2 lr - 1) / wd on the other side.",
+        quantity=adalomo.decay_overshoot.quantity,
+        plan=Grid(tuple(Push("towards", lr, 1, start=2.0, wd=0.5) for lr in (1.2, 1.5)), seeds=(0, 1)),
+        estimate=Range("last"),
+        bound=adalomo.decay_overshoot,
+        constants=lambda s: {"lr": s.lr, "d": 1.0, "wd": s.wd},
+        predicted=Outcome.ATTAINED,
+        **{key: value for key, value in CEIL.items() if key not in ("quantity", "estimate")},
     ),
     Claim(
         id="adalomo.decay-ceiling.torch",

@@ -1,13 +1,18 @@
 """Question: how large can AdaLomo's step be, and which entry takes the largest?
 
 Claims: adalomo.step-bound              RMS of a step <= lr max(eps2, RMS(w)), whatever the gradients; attained
+        adalomo.step-entry              no entry of a vector's step exceeds sqrt(size) times that bound
+        adalomo.step-entry.attained     ... which a silent entry attains
+        adalomo.step-entry.weight-decay ... also with weight decay: no
+        adalomo.vector-entry            no entry of a vector's update exceeds t^0.4 at step t, before it is clipped
+        adalomo.vector-entry.attained   ... which a silent entry attains, too
         adalomo.inverse-steps           worst case: on a diagonal gradient the step is inversely proportional to the
                                         gradient
         adalomo.inverse-steps.largest   how large the step of the smallest gradient then is: nearly all that the bound
                                         allows
 Proof:  proofs/proof_adalomo_step.py
 Cost:   1 s on one CPU core
-Run:    sandbox check adalomo.step-bound adalomo.inverse-steps
+Run:    sandbox check adalomo.step-bound adalomo.step-entry adalomo.vector-entry adalomo.inverse-steps
 
 The inverse steps are proven in proofs/proof_factored_freeze.py: V1 = diag(g^2) diag(g^2)^T / |g|^2 on a diagonal gradient.
 """
@@ -66,6 +71,40 @@ def largest_step(setting: Step, seed: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class Vector:
+    """law: one entry silent until step `steps`, where it alone has a gradient; Cauchy; of descent on a quadratic, curvatures 0.1 to 10."""
+
+    law: Literal["silent", "cauchy", "descent"]
+    size: int
+    steps: int
+    lr: float = 0.01
+    weight_decay: float = 0.0
+
+
+def vectors(setting: Vector, seed: int) -> Iterator[Tensor]:
+    n, first = setting.size, torch.eye(setting.size, dtype=torch.float64)[0]
+    h, start = torch.logspace(-1, 1, n, dtype=torch.float64), normal((n,), generator(seed, 2))
+    for k in range(setting.steps):
+        yield {
+            "silent": first if k == setting.steps - 1 else 1 - first,
+            "cauchy": normal((n,), generator(seed, k)) / normal((n,), generator(seed, k, 1)),
+            "descent": h * start * (1 - 0.1 * h) ** k,
+        }[setting.law]
+
+
+def largest_entries(setting: Vector, seed: int) -> dict[str, float]:
+    """Of all steps from a weight of ones; and of the normalised update before it is clipped."""
+    w = torch.ones(setting.size, dtype=torch.float64)
+    clipped, bare = AdaLomo(setting.lr, weight_decay=setting.weight_decay), AdaLomo(1.0, clip_threshold=1e30)
+    states, largest = [clipped.init(w), bare.init(w)], [0.0, 0.0]
+    for g in vectors(setting, seed):
+        for i, rule in enumerate((clipped, bare)):
+            delta, states[i] = rule.step(g, states[i], w)
+            largest[i] = max(largest[i], float(delta.abs().max()))
+    return {"step": largest[0], "update": largest[1]}
+
+
+@dataclass(frozen=True)
 class Diagonal:
     """gradients: the entries of a diagonal gradient."""
 
@@ -87,9 +126,28 @@ def largest_by_formula(setting: Diagonal) -> float:
     return float(len(g) / (g.min() * np.linalg.norm(1 / g)))
 
 
+SILENT = tuple(Vector("silent", size, steps) for size, steps in ((4, 6), (9, 16)))  # t^0.4 >= sqrt(size)
+VECTORS = (Vector("cauchy", 12, 50), Vector("descent", 12, 50))
+DECAYED = Vector("silent", 4, 6, weight_decay=0.5)
 STEPS = tuple(Step(law, weight) for law in ("gaussian", "cauchy", "jumps", "constant") for weight in (1e-4, 1.0))
 DIAGONALS = (Diagonal((1e-3, 1e-2, 0.1, 1.0)), Diagonal((1.0, 2.0, 5.0)))
 QUICK = dict(tier="quick", cost_s=1, known="derived")
+ENTRIES = QUICK | dict(
+    source="derived", dossier="lomo C13, T10", kind="upper", measure=per_seed(largest_entries), tau=ROUNDING, subject="adalomo.step-entry"
+)
+STEP_ENTRY = ENTRIES | dict(
+    quantity=adalomo.step_entry.quantity,
+    estimate=Range("step"),
+    bound=adalomo.step_entry,
+    constants=lambda s: {"lr": s.lr, "d": 1.0, "eps2": 1e-3, "rms": 1.0, "size": float(s.size)},
+    scope=lambda s: "the theorem is about steps without weight decay" if s.weight_decay else None,
+)
+VECTOR_ENTRY = ENTRIES | dict(
+    quantity=adalomo.vector_entry.quantity,
+    estimate=Range("update"),
+    bound=adalomo.vector_entry,
+    constants=lambda s: {"age": s.steps**0.8},
+)
 CLAIMS = (
     Claim(
         id="adalomo.step-bound",
@@ -106,6 +164,42 @@ CLAIMS = (
         tau=ROUNDING,
         predicted=Outcome.ATTAINED,
         **QUICK,
+    ),
+    Claim(
+        id="adalomo.step-entry",
+        statement="No entry of a step exceeds sqrt(size) times the bound of its RMS, for any gradients of a vector.",
+        plan=Grid((*VECTORS, DECAYED), seeds=(0, 1, 2)),
+        predicted=Outcome.HOLDS,
+        **STEP_ENTRY,
+    ),
+    Claim(
+        id="adalomo.step-entry.attained",
+        statement="... which an entry attains that was silent before and alone has a gradient now.",
+        plan=Grid(SILENT, seeds=(0,)),
+        predicted=Outcome.ATTAINED,
+        **STEP_ENTRY,
+    ),
+    Claim(
+        id="adalomo.step-entry.weight-decay",
+        statement="... with weight decay, too.",
+        plan=Grid((DECAYED,), seeds=(0, 1, 2)),
+        limit=lambda s: s.lr * s.size**0.5,
+        predicted=Outcome.VIOLATED,  # lr s wd w comes on top
+        **{key: value for key, value in STEP_ENTRY.items() if key not in ("bound", "constants", "scope")},
+    ),
+    Claim(
+        id="adalomo.vector-entry",
+        statement="No entry of a vector's normalised update exceeds t^0.4 at step t, before it is clipped.",
+        plan=Grid(VECTORS, seeds=(0, 1, 2)),
+        predicted=Outcome.HOLDS,
+        **VECTOR_ENTRY,
+    ),
+    Claim(
+        id="adalomo.vector-entry.attained",
+        statement="... which an entry attains that was silent before.",
+        plan=Grid(SILENT, seeds=(0,)),
+        predicted=Outcome.ATTAINED,
+        **VECTOR_ENTRY,
     ),
     Claim(
         id="adalomo.inverse-steps",

@@ -3,7 +3,10 @@
 Claims: gradient-descent.clipped-sum              sum of min(|g|^2, c |g|) per unit of decrease: that of steps that are not clipped
         gradient-descent.clipped-sum.attained     met on L |w|^2 / 2 where nothing is clipped
         gradient-descent.clipped-sum.recalled     2 / lr for t <= 1, up to twice as large
+        gradient-descent.clipped-sum.kink         on |w|, which is not smooth: broken, the gradients do not fall
         gradient-descent.normalised-mean          mean |g| <= decrease / (K gamma) + L gamma / 2
+        gradient-descent.normalised-mean.attained met at every step of the oscillation on w^2 / 2
+        gradient-descent.normalised-mean.kink     on |w| with L = 1: broken
         gradient-descent.normalised-floor         a step of constant length oscillates with |g| = L gamma / 2 on L w^2 / 2
         gradient-descent.normalised-floor.kink    on |w|, which is not smooth, with |g| = 1: out of the floor's scope
         gradient-descent.clipped-noise            clipping turns skewed noise of mean 0 into a bias: the centre is p (A - c) / (1 - p)
@@ -150,6 +153,13 @@ CLIPPED = tuple(Setting("nonconvex", 20, t, c) for t in (0.5, 1.0) for c in (0.3
 OSCILLATING = (normalised_steps("bowl", 0.1, 21), normalised_steps("bowl", 0.5, 20))
 KINK = normalised_steps("kink", 0.1, 21)
 COMMON = dict(known="derived", tier="quick", cost_s=0.4, measure=measure, source="derived", dossier="lomo T9d, T9f, T9g")
+MEAN = COMMON | dict(
+    kind="upper",
+    quantity="mean gradient norm less the decrease per step over its length",
+    estimate=Range("excess"),
+    limit=lambda s: normalised.normalised_mean.at(**length_constants(s), K=s.steps, decrease=0.0),
+    tau=1e-3,
+)
 
 CLAIMS = (
     Claim(
@@ -191,16 +201,38 @@ CLAIMS = (
         **COMMON | {"known": "recalled"},
     ),
     Claim(
+        id="gradient-descent.clipped-sum.kink",
+        statement="On |w|, taken for a function with L = 1, that sum is at most 2 / (lr (2 - t)) times the decrease, too.",
+        kind="upper",
+        quantity=normalised.clipped_sum.quantity,
+        plan=grid((Setting("kink", 20, 0.3),)),
+        estimate=Range("clipped"),
+        limit=lambda s: normalised.clipped_sum.at(**constants(s)),
+        predicted=Outcome.VIOLATED,
+        **COMMON,
+    ),
+    Claim(
         id="gradient-descent.normalised-mean",
         statement="With steps of length gamma the mean gradient norm is at most decrease / (K gamma) + L gamma / 2.",
-        kind="upper",
-        quantity="mean gradient norm less the decrease per step over its length",
         plan=grid(tuple(normalised_steps("nonconvex", length, 30) for length in (0.05, 0.3))),
-        estimate=Range("excess"),
-        limit=lambda s: normalised.normalised_mean.at(**length_constants(s), K=s.steps, decrease=0.0),
-        tau=1e-3,
         predicted=Outcome.HOLDS,
-        **COMMON,
+        **MEAN,
+    ),
+    Claim(
+        id="gradient-descent.normalised-mean.attained",
+        statement="... which the oscillation between gamma / 2 and -gamma / 2 on w^2 / 2 attains.",
+        plan=grid(OSCILLATING),
+        predicted=Outcome.ATTAINED,
+        subject="gradient-descent.normalised-floor",
+        **MEAN,
+    ),
+    Claim(
+        id="gradient-descent.normalised-mean.kink",
+        statement="... also on |w|, taken for a function with L = 1.",
+        plan=grid((KINK,)),
+        predicted=Outcome.VIOLATED,
+        subject="gradient-descent.normalised-floor",
+        **MEAN,
     ),
     Claim(
         id="gradient-descent.normalised-floor",

@@ -4,6 +4,7 @@ Claims: gradient-descent.noisy-sum.attained   the expected sum of squared gradie
         gradient-descent.noisy-sum            at most that on quadratics and robust regression, for three laws of noise
         gradient-descent.noisy-floor          in the end t v / (2 - t) is left on L |w|^2 / 2
         gradient-descent.noisy-floor.biased   noise of mean b: the theorem is silent, and |b|^2 is added to what is left
+        gradient-descent.noisy-floor.centred  ... so that the floor without a bias does not hold there
         gradient-descent.noisy-best           at the best step the mean squared gradient is at most (D + sqrt(D^2 + 4 v D)) / 2
         gradient-descent.noisy-best.recalled  the textbook's D + 2 sqrt(v D)
 Proof:  proofs/proof_noisy_gradient.py
@@ -210,6 +211,18 @@ CLAIMS = (
         constants=biased_constants,
         tau=0.03,
         predicted=Outcome.HOLDS,
+        **COMMON | {"kind": "equality"},
+    ),
+    Claim(
+        id="gradient-descent.noisy-floor.centred",
+        statement="With noise of mean b, too, the squared gradient on L |w|^2 / 2 ends at t v / (2 - t).",
+        quantity=noisy_gradient.floor.quantity,
+        plan=BIASED,
+        estimate=Mean("plateau"),
+        limit=lambda s: noisy_gradient.floor.at(**floor_constants(s)),
+        tau=0.03,
+        predicted=Outcome.VIOLATED,
+        subject="gradient-descent.noisy-floor.biased",
         **COMMON | {"kind": "equality"},
     ),
     Claim(
