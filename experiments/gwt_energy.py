@@ -17,7 +17,8 @@ Broken assumptions, out of the theorem's scope, each with a claim that says what
 An earlier pilot (another network, trained) had N times the share at 1.4 to 1.6 with and without a permutation. A trial of this file on
 other seeds showed less than 1/N for W_up; the law of centred rows was derived from that, then committed with its prediction before the
 first run of the recorded seeds. W_down was not looked at. All other predictions were written before any trial;
-gwt.share.gelu.more was added after the first run, on fresh seeds, with 0.285 in view.
+gwt.share.gelu.more was added after the first run, on fresh seeds, with 0.285 in view; gwt.share.any-variances later, before it ran:
+at level 2 (20 + 2 rho 22) / 80 = 0.525, not 0.625.
 """
 
 from dataclasses import dataclass
@@ -228,5 +229,13 @@ CLAIMS = (
         margin=0.06,
         tau=0.0,
         subject="gwt.share.centred",
+    ),
+    on_rows(
+        id="gwt.share.any-variances",
+        statement="the share is (1 + (N - 1) rho) / N whatever the variances of the columns",
+        source="an assumption left out, to be tested",
+        plan=Grid((Rows("unequal variances", 2, 0.5),), SEEDS),
+        bound=wavelet.approximation_share,
+        predicted=Outcome.VIOLATED,
     ),
 )

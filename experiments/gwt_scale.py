@@ -1,7 +1,7 @@
 """Question: how large are GWT's steps beside Adam's?
 
 Claims: on white noise sqrt(a (1 - b1^(2t)) / N + 1 - 1/N) / (1 - b1^t), a = (1-b1)/(1+b1), so scale 0.263 at level 2 gives Adam's size and
-        the published 0.25 is within a tenth
+        the published 0.25 is within a tenth; where b2 is so small that v spreads, steps are larger, by the root of E 1/v
 Proof:  proofs/proof_gwt_scale.py
 Cost:   about 2 s on one core
 Run:    sandbox check gwt.scale gwt.scale.restored gwt.scale.published gwt.scale.limiter
@@ -11,6 +11,10 @@ Noise: an almost flat loss (curvature 1e-9) whose gradients are N(0, 1), Adam in
 Broken assumption: the limiter of the authors' code (1.01) is out of scope. The size |N_0| of 128 averaged coefficients moves by some
 per cent a step at random and may rise by 1 % only, so it follows the lower envelope, and the whole step shrinks with it.
 
+Second broken assumption: v at its mean. With b2 = 0.8 it is an average over about 9 steps, v = sum w_j z_j^2 with w_j = (1 - b2) b2^j,
+so E 1/v = integral over t > 0 of prod (1 + 2 w_j t)^(-1/2) = 1.3, and details, which are independent of v, are that much larger in mean
+square. The share of the approximation, 2 %, is left as it is. Both claims were added later and committed before they ran.
+
 Written and committed before the first run of these settings; the code was tried on other seeds. The claims about
 first steps and opposite signs stood here and have moved to gwt_opposite_signs.py after their first run.
 """
@@ -18,6 +22,7 @@ first steps and opposite signs stood here and have moved to gwt_opposite_signs.p
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +51,13 @@ class Noise:
     limiter: Literal["off", "on"] = "off"
 
 
+@dataclass(frozen=True)
+class ShortMemory:
+    level: int
+    b2: float
+    steps: int = 60
+
+
 def gwt_of(setting: Noise) -> GWT:
     scale = setting.scale or wavelet.restoring_scale.at(level=setting.level, b1=B1)
     limit = 1.01 if setting.limiter == "on" else None
@@ -70,6 +82,23 @@ def alone(setting: Noise, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     return [{"over_scale": x / rule.scale} for x in step_size(rule, setting.steps, seeds)]
 
 
+def short(setting: ShortMemory, seeds: tuple[int, ...]) -> list[dict[str, float]]:
+    rule = GWT(Adam(LR, (B1, setting.b2)), setting.level, scale=1.0, growth_limit=None)
+    return [{"over_scale": x} for x in step_size(rule, setting.steps, seeds)]
+
+
+def mean_inverse(b2: float) -> float:
+    """E 1/v, v the stationary average of squares of N(0, 1): the trapezoidal rule in log t."""
+    weights, log_t = (1 - b2) * b2 ** np.arange(400), np.linspace(-20.0, 20.0, 4001)
+    logarithm = -0.5 * np.log1p(2 * weights * np.exp(log_t)[:, None]).sum(1) + log_t
+    return float(np.trapezoid(np.exp(logarithm), log_t))
+
+
+def short_memory_size(setting: ShortMemory) -> float:
+    N, share = 2**setting.level, (1 - B1) / (1 + B1)
+    return (share / N + (1 - 1 / N) * mean_inverse(setting.b2)) ** 0.5
+
+
 def beside(setting: Noise, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     """GWT as it is, and under the same noise the same without its limiter, where it has one, else Adam."""
     rule = gwt_of(setting)
@@ -78,12 +107,13 @@ def beside(setting: Noise, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     return [{"gwt": x, "other": y} for x, y in zip(*sizes, strict=True)]
 
 
-def constants(setting: Noise) -> dict[str, float]:
+def constants(setting: Noise | ShortMemory) -> dict[str, float]:
     return {"level": setting.level, "b1": B1, "t": setting.steps}
 
 
 SEEDS = tuple(range(16))
 LIMITED = Noise(2, 120, limiter="on")
+SHORT = Grid((ShortMemory(2, 0.8), ShortMemory(3, 0.8)), SEEDS, 16)
 ADAM_SIZE = "root mean square of a step over that of Adam's, white noise"
 
 
@@ -141,5 +171,28 @@ CLAIMS = (
         plan=Grid((LIMITED,), SEEDS, 16),
         estimate=PairedDifference("gwt", "other"),
         tau=0.0,
+    ),
+    on_gwt(
+        id="gwt.scale.short-memory",
+        statement="with b2 = 0.8 steps on white noise are larger by the root of E 1/v, a seventh",
+        quantity=wavelet.step_rms.quantity,
+        plan=SHORT,
+        measure=short,
+        estimate=Mean("over_scale"),
+        limit=short_memory_size,
+        tau=0.04,
+    ),
+    on_gwt(
+        id="gwt.scale.short-memory.as-long",
+        statement="the size does not depend on b2",
+        source="an assumption left out, to be tested",
+        quantity=wavelet.step_rms.quantity,
+        plan=SHORT,
+        measure=short,
+        estimate=Mean("over_scale"),
+        bound=wavelet.step_rms,
+        constants=constants,
+        predicted=Outcome.VIOLATED,
+        subject="gwt.scale.short-memory",
     ),
 )
