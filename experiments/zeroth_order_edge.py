@@ -4,7 +4,7 @@ Claims: below the edge the squared gradients of any number of steps sum to 1/(1 
         without momentum; past the edge that potential rises; on the sphere every single step contracts on L |x|^2 / 2, Gaussian
         directions only do so on average; on smooth functions the mean squared gradient is at most 2 (r+2) L Delta / K, and flat
         directions do not count; gradient descent's step 1/L multiplies the loss by d + 1
-Proof:  proofs/proof_zeroth_order_momentum.py
+Proof:  proofs/proof_zeroth_order_momentum.py proofs/proof_zeroth_order_edge.py proofs/proof_zeroth_order_rate.py
 Cost:   about 2 s on one core
 Run:    sandbox check zo.edge.potential zo.edge.beyond zo.edge.every-step zo.rate.effective-rank
 

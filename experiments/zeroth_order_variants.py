@@ -3,7 +3,7 @@
 Claims: the sign of the slope pays sqrt(pi/2) (Delta/(K lr) + lr L d/2) for its gradient norms, the sign of every entry at most pi/2 times
         the bracket; a conservative step is taken with P(chi^2_d < 2/(lr L)), whatever the gradient, and gains at most (d+2)/d; a
         residual's variance has the factor 2/(1 - tau), tau = (lr |g| / eps)^2, and grows without bound at tau >= 1 on a straight line
-Proof:  proofs/proof_zeroth_order_conservative.py
+Proof:  proofs/proof_zeroth_order_conservative.py proofs/proof_zeroth_order_sign.py proofs/proof_zeroth_order_residual.py
 Cost:   about 2 s on one core
 Run:    sandbox check zo.sign.slope zo.conservative.taken zo.conservative.gain zo.residual.second-moment zo.residual.beyond
 
@@ -254,6 +254,19 @@ CLAIMS = (
         measure=measure_line,
         estimate=Mean("decades"),
         limit=2.0,
+        tau=0.0,
+        subject="zo.residual",
+    ),
+    on_steps(
+        id="zo.residual.nothing-curved",
+        statement="where nothing is curved no step is too long for a residual: its squared estimate does not grow",
+        dossier="zo Z12",
+        quantity="mean decades by which |ghat|^2 grows from the second to the eighth step",
+        plan=grid(Line(16.0, steps=8)),
+        measure=measure_line,
+        estimate=Mean("decades"),
+        predicted=Outcome.VIOLATED,
+        limit=0.0,
         tau=0.0,
         subject="zo.residual",
     ),
