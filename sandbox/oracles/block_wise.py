@@ -3,9 +3,13 @@
     at once    ghat_b = slope of f along (0, .., z_b, .., 0) times z_b, for every block b, all at the same w     2 n B passes
     in turn    the same for block k mod B at step k, and nothing for the others: Gauss-Seidel                      2 n
 
-With B equal blocks E |ghat|^2 = (d/B + 2) |g|^2 on an isotropic quadratic, at B times the forward passes. At equal
-passes that is no gain. Blocks that share their numbers, as equal-shaped blocks do in the released code of ZO-Bench,
-which starts every block from the same seed (`numbers="shared"`), change
+With B equal blocks, all at once, and exact slopes E |ghat|^2 = (d/B + 2) |g|^2 for Gaussian directions, and (d/B) |g|^2 for spheres and
+signs, at B times the forward passes. As many whole directions have (d + B + 1)/B and (d + B - 1)/B: at equal passes Gaussian
+blocks lose 1 - 1/B, while spheres and signs gain as much, and have the least that B slopes can have
+(proofs/proof_two_point_blocks.py). Unequal blocks have sum_b (d_b + 2) |g_b|^2 and sum_b d_b |g_b|^2.
+
+Blocks that share their numbers, as equal-shaped blocks do in the released code of ZO-Bench, which starts every block from the
+same seed (`numbers="shared"`), change
 
     E ghat^T H ghat   by   sum over a != b of [tr(H_ab) g_a . g_b + g_b^T H_ab g_a]
 
