@@ -198,7 +198,7 @@ CLAIMS = (
         plan=Grid(tuple(Push("towards", lr, 1, start=2.0, wd=0.5) for lr in (1.2, 1.5)), seeds=(0, 1)),
         estimate=Range("last"),
         bound=adalomo.decay_overshoot,
-        constants=lambda s: {"lr": s.lr, "d": 1.0, "wd": s.wd},
+        constants=lambda s: {"lr": s.lr, "d": 1.0, "wd": s.wd, "eps2": EPS2},
         predicted=Outcome.ATTAINED,
         **{key: value for key, value in CEIL.items() if key not in ("quantity", "estimate")},
     ),
