@@ -4,7 +4,7 @@ Claims: yes where the steps of the inner solver are so short that their number i
         length it is not: the best t is 0.20 and 0.29 in the place of 0.30 and 0.45, and the paper's t = 1/2 costs 49 % more and not 19 %
 Proof:  proofs/proof_rso_best_eta.py
 Cost:   about 1 s on one core
-Run:    sandbox check rso.best-eta
+Run:    sandbox check rso.best-eta.gradient rso.best-eta.accelerated rso.best-eta.full-steps
 
 The product of two measured numbers, over a grid of t of width 0.005:
 

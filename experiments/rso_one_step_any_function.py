@@ -27,14 +27,17 @@ from sandbox.oracles.subproblem import solve
 from sandbox.problems.base import Problem
 from sandbox.problems.matrix_quadratic import MatrixQuadratic
 from sandbox.problems.smooth_nonconvex import SmoothNonconvex
+from sandbox.problems.spectra import log_spaced
 from sandbox.run import run
 from sandbox.theory import rso_one_step
 from sandbox.verdict import Outcome
 
+CONVEX = -1.0
+
 
 @dataclass(frozen=True)
 class Setting:
-    """rows: m.  rank: r.  start: standard deviation of the start, 0 for the quadratic of curvature -L instead.  t: eta Lhat."""
+    """rows: m.  rank: r.  start: standard deviation of the start; 0: the quadratic of curvature -L; CONVEX: a convex one.  t: eta Lhat."""
 
     rows: int
     rank: int
@@ -46,6 +49,8 @@ class Setting:
 def problem_of(setting: Setting) -> Problem:
     if not setting.start:
         return MatrixQuadratic((-1.0,) * setting.rows, 2)
+    if setting.start == CONVEX:
+        return MatrixQuadratic(log_spaced(setting.rows, low=1e-4, high=1.0), 2)
     return SmoothNonconvex(setting.rows, 2, samples=4 * setting.rows, start_scale=setting.start)
 
 
@@ -84,6 +89,7 @@ def on_functions(**fields) -> Claim:
     return Claim(**(common | fields))
 
 
+LARGER = Grid((Setting(8, 2, 8.0, start=30.0), Setting(8, 4, 8.0, start=30.0, law="coordinate")), tuple(range(8)), chunk=8)
 CLAIMS = (
     on_functions(
         id="rso.one-step-any-function",
@@ -110,9 +116,28 @@ CLAIMS = (
         id="rso.one-step-any-function.larger-t",
         statement="on nearly linear parts of robust regression, at t = 8, the solution gains more than one step",
         kind="upper",
-        plan=Grid((Setting(8, 2, 8.0, start=30.0), Setting(8, 4, 8.0, start=30.0, law="coordinate")), tuple(range(8)), chunk=8),
+        plan=LARGER,
         bound=None,
         constants=None,
         limit=1.0,
+    ),
+    on_functions(
+        id="rso.one-step-any-function.any-t",
+        statement="one step gains at least as much as the exact subproblem at t = 8 too",
+        source="not a theorem: the gain of one step with the limit on t left out, to be tested",
+        cost_s=0.0,
+        plan=LARGER,
+        predicted=Outcome.VIOLATED,
+        bound=None,
+        constants=None,
+        limit=1.0,
+        subject="rso.one-step-any-function.larger-t",
+    ),
+    on_functions(
+        id="rso.one-step-any-function.convex",
+        statement="on a convex loss whose curvature is small in most directions it does so up to t = 1",
+        cost_s=0.2,
+        plan=Grid((Setting(8, 4, 1.0, start=CONVEX), Setting(8, 8, 0.9, start=CONVEX, law="coordinate")), tuple(range(8)), chunk=8),
+        bound=rso_one_step.gain_any_convex,
     ),
 )

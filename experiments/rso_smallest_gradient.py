@@ -1,7 +1,8 @@
 """Question: what does the smallest gradient of K rounds of RSO promise when the basis is full, so that a round is a proximal point step?
 
 Claims: K times its square is at most 4 / (t (4 - t)) of L times the fall of the loss, 16/7 at t = 1/2, attained for every K on a
-        saw-tooth of curvature +L and -L; it holds on indefinite and nonconvex losses; of a random basis rso.rounds.smallest says the rest
+        saw-tooth of curvature +L and -L; it holds on indefinite and nonconvex losses; beyond t = 1 it does
+        not, and 4 / (t (4 - t^2)) is attained there; of a random basis rso.rounds.smallest says the rest
 Proof:  proofs/proof_rso_smallest_gradient.py
 Cost:   about 1 s on one core
 Run:    sandbox check rso.smallest-gradient rso.smallest-gradient.attained
@@ -55,10 +56,35 @@ class SawTooth:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """rows: m = r.  rounds: K."""
+class Balanced:
+    """(x^2 - y^2) / 2 from the (x, y) at which |grad f| after a round, at (x / (1 + t), y / (1 - t)), is that before."""
 
-    problem: Literal["saw-tooth", "indefinite", "nonconvex"]
+    t: float
+
+    @property
+    def facts(self) -> Facts:
+        return self.quadratic.facts
+
+    @property
+    def quadratic(self) -> MatrixQuadratic:
+        return MatrixQuadratic((1.0, -1.0), basis="axes")
+
+    def start(self, seed: int) -> Params:
+        y = ((1 - (1 + self.t) ** -2) / ((1 - self.t) ** -2 - 1)) ** 0.5
+        return {"W": torch.tensor([[1.0], [y]], dtype=torch.float64)}
+
+    def batch(self, seed: int, step: int) -> None:
+        return None
+
+    def loss(self, params: Params, batch: None) -> Tensor:
+        return self.quadratic.loss(params, batch)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """rows: m = r.  rounds: K.  balanced: curvatures +L and -L, from where both gradients of the first round are alike."""
+
+    problem: Literal["saw-tooth", "indefinite", "nonconvex", "balanced"]
     rounds: int
     t: float = 0.5
     rows: int = 6
@@ -67,6 +93,8 @@ class Setting:
 def problem_of(setting: Setting) -> Problem:
     if setting.problem == "saw-tooth":
         return SawTooth(setting.t)
+    if setting.problem == "balanced":
+        return Balanced(setting.t)
     if setting.problem == "nonconvex":
         return SmoothNonconvex(setting.rows, 1, samples=4 * setting.rows)
     return MatrixQuadratic(tuple(-1 + 2 * i / (setting.rows - 1) for i in range(setting.rows)), 1)
@@ -110,6 +138,7 @@ def on_the_smallest(**fields) -> Claim:
     return Claim(**(common | fields))
 
 
+BALANCED = Grid((Setting("balanced", 1, t=1.25), Setting("balanced", 1, t=1.5)), seeds=(0,))
 CLAIMS = (
     on_the_smallest(
         id="rso.smallest-gradient.attained",
@@ -132,5 +161,25 @@ CLAIMS = (
             chunk=12,
         ),
         predicted=Outcome.HOLDS,
+    ),
+    on_the_smallest(
+        id="rso.smallest-gradient.long",
+        statement="for 1 <= t <= sqrt 3 it is 4 / (t (4 - t^2)), attained by one round at the curvatures +L and -L",
+        cost_s=0.1,
+        plan=BALANCED,
+        bound=rso_rates.smallest_gradient_long,
+        predicted=Outcome.ATTAINED,
+    ),
+    on_the_smallest(
+        id="rso.smallest-gradient.short-form",
+        statement="the formula of t <= 1 holds beyond t = 1 too",
+        source="not a theorem: the bound for t <= 1 with that condition left out, to be tested",
+        cost_s=0.0,
+        plan=BALANCED,
+        bound=None,
+        constants=None,
+        limit=lambda setting: 4 / (setting.t * (4 - setting.t)),
+        predicted=Outcome.VIOLATED,
+        subject="rso.smallest-gradient.long",
     ),
 )

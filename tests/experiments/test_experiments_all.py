@@ -505,6 +505,8 @@ PREDICTED = {
         "rso.one-inner-step": "HOLDS",
         "rso.one-inner-step.convex": "HOLDS",
         "rso.one-inner-step.larger-eta": "HOLDS",
+        "rso.one-inner-step.attained": "ATTAINED",
+        "rso.one-inner-step.any-eta": "VIOLATED",
     },
     "rso_inexact_floor": {  # together
         "rso.inexact-floor": "ATTAINED",
@@ -533,6 +535,8 @@ PREDICTED = {
     "rso_smallest_gradient": {  # before
         "rso.smallest-gradient.attained": "ATTAINED",
         "rso.smallest-gradient": "HOLDS",
+        "rso.smallest-gradient.long": "ATTAINED",
+        "rso.smallest-gradient.short-form": "VIOLATED",
     },
     "rso_linear_rate": {  # before
         "rso.linear-rate.full-basis": "ATTAINED",
@@ -662,6 +666,8 @@ PREDICTED = {
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
         "rso.one-step-any-function.larger-t": "HOLDS",
+        "rso.one-step-any-function.any-t": "VIOLATED",
+        "rso.one-step-any-function.convex": "HOLDS",
     },
     "rso_gradient_count": {  # before
         "rso.gradient-count.rank": "HOLDS",
