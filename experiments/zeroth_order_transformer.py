@@ -3,14 +3,17 @@
 Claims: zo.scatter.transformer, ....sphere      E |ghat|^2 = (d+2) |grad f|^2 and d |grad f|^2, d = 4624, one direction, eps = 1e-3
         zo.blocks.transformer.equal             one slope per tensor: not (d/B) |grad f|^2, the tensors have 16 to 1056 entries
         zo.blocks.transformer                   ... but sum_b d_b |g_b|^2
-        zo.scatter.transformer.far              with eps = 1/2 the slopes are not those at w, and what scatters is not the gradient
+        zo.scatter.transformer.far, ....farther with eps = 1/2 and 1/20 the slopes are not those at w: the length is that of the theorem
+                                                by accident for 1/2, and an eighth of it for 1/20
+        zo.scatter.transformer.far.mean         and the mean along the gradient, which should be |grad f|^2, is near 0
 Proof:  proofs/proof_two_point_moments.py proofs/proof_two_point_blocks.py
 Cost:   about 2 s on one core
 Run:    sandbox check zo.scatter.transformer zo.blocks.transformer
 
 A GPT of one layer and width 16 at its start, on one batch of four windows of 16 characters, in float64. The relative spread of |ghat|^2 is
 that of s^2, sqrt 2: an error of 8 % for 320 directions; of blocks sqrt(2 sum of squared shares), at most sqrt 2, so 18 % for 64 rows in
-the worst case: tau 40 %. Predictions were committed before the first run.
+the worst case: tau 40 %. Predictions were committed before the first run; the mean along the gradient, eps = 1/20 and 320 rows of
+blocks were asked after it, of fresh seeds, and after trials on other seeds (200 rows: -0.08 +- 0.07; 540 +- 60 in place of 4626).
 """
 
 from dataclasses import dataclass
@@ -24,7 +27,7 @@ from torch.utils._pytree import tree_map
 
 from sandbox.draws import generator
 from sandbox.fit import RatioOfMeans
-from sandbox.ledger.claim import Claim, Grid
+from sandbox.ledger.claim import Claim, Found, Grid
 from sandbox.models.fixed_text import on_characters
 from sandbox.oracles.block_wise import BlocksAtOnce
 from sandbox.oracles.two_point import TwoPoint
@@ -53,7 +56,7 @@ class Text:
 
 
 def measure(setting: Text, seeds: tuple[int, ...]) -> list[dict[str, float]]:
-    """|ghat|^2 and |g|^2."""
+    """|ghat|^2, ghat^T g and |g|^2."""
     params, tokens, g = at_start()
     oracle = TwoPoint(eps=setting.eps, directions=Directions(setting.law))
     if setting.of == "each":
@@ -63,7 +66,8 @@ def measure(setting: Text, seeds: tuple[int, ...]) -> list[dict[str, float]]:
     ghat = vmap(lambda draw: oracle(PROBLEM, params, tokens, draw)[1], chunk_size=32)(stacked)
     squares = sum(x.flatten(1).square().sum(1) for x in ghat.values())
     gradient = sum(float(x.square().sum()) for x in g.values())
-    return [{"square": float(s), "gradient": gradient} for s in squares]
+    along = sum((x * g[name]).flatten(1).sum(1) for name, x in ghat.items())
+    return [{"square": float(s), "along": float(a), "gradient": gradient} for s, a in zip(squares, along, strict=True)]
 
 
 def entries(setting: Text) -> dict[str, float]:
@@ -78,7 +82,7 @@ def by_size(setting: Text) -> float:
 
 
 def too_far(setting: Text) -> str | None:
-    return "a difference over eps = 1/2 in every entry is not the slope at w" if setting.eps > 0.1 else None
+    return "a difference over that eps in every entry is not the slope at w" if setting.eps > 0.01 else None
 
 
 def rows(*settings: Text, seeds: int = 320) -> Grid:
@@ -104,7 +108,12 @@ def on_text(**fields) -> Claim:
     return Claim(**(common | fields))
 
 
+def fresh(*settings: Text) -> Grid:
+    return Grid(settings, seeds=tuple(range(1_000_000, 1_000_320)), chunk=320)
+
+
 EACH = rows(Text("each", "rademacher"), seeds=64)
+FAR = fresh(Text(eps=0.5))
 
 CLAIMS = (
     on_text(
@@ -119,6 +128,29 @@ CLAIMS = (
         id="zo.scatter.transformer.far",
         statement="... with eps = 1/2 too",
         plan=rows(Text(eps=0.5), seeds=64),
+        predicted=Outcome.VIOLATED,
+        bound=zo.gaussian_second_moment,
+        constants=entries,
+        found=Found(
+            Outcome.HOLDS,
+            "2026-11-22",
+            "by accident: the estimate is as long as the theorem says and has nothing to do with the gradient; see "
+            "zo.scatter.transformer.far.mean, and zo.scatter.transformer.farther for the length at eps = 1/20",
+        ),
+    ),
+    on_text(
+        id="zo.scatter.transformer.far.mean",
+        statement="with eps = 1/2 the mean of a two-point gradient along the gradient is |grad f|^2 still",
+        plan=FAR,
+        quantity="E ghat^T grad f / |grad f|^2",
+        estimate=RatioOfMeans("along", "gradient"),
+        predicted=Outcome.VIOLATED,
+        limit=1.0,
+    ),
+    on_text(
+        id="zo.scatter.transformer.farther",
+        statement="two-point gradients with eps = 1/20 have E |ghat|^2 = (d+2) |grad f|^2",
+        plan=fresh(Text(eps=0.05)),
         predicted=Outcome.VIOLATED,
         bound=zo.gaussian_second_moment,
         constants=entries,
@@ -144,6 +176,14 @@ CLAIMS = (
         statement="one slope and signs per tensor have sum_b d_b |g_b|^2, d_b = entries of the tensor",
         dossier="zo B8",
         plan=EACH,
+        limit=by_size,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "64 rows are too few, about 103 are needed; see zo.blocks.transformer.more"),
+    ),
+    on_text(
+        id="zo.blocks.transformer.more",
+        statement="... asked of 320 fresh rows",
+        dossier="zo B8",
+        plan=fresh(Text("each", "rademacher")),
         limit=by_size,
     ),
 )

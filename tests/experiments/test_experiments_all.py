@@ -776,17 +776,22 @@ PREDICTED = {
     "zeroth_order_transformer": {  # before
         "zo.scatter.transformer": "HOLDS",
         "zo.scatter.transformer.far": "VIOLATED",
+        "zo.scatter.transformer.far.mean": "VIOLATED",  # this, the next and the last: later, on fresh seeds, after trials on others
+        "zo.scatter.transformer.farther": "VIOLATED",
         "zo.scatter.transformer.sphere": "HOLDS",
         "zo.blocks.transformer.equal": "VIOLATED",
         "zo.blocks.transformer": "HOLDS",
+        "zo.blocks.transformer.more": "HOLDS",
     },
     "subzero_exact_means": {  # before
         "subzero.refresh.attained": "ATTAINED",
         "subzero.stall.attained": "ATTAINED",
         "subzero.refresh.kept": "VIOLATED",
         "subzero.refresh.kept.factor": "HOLDS",
+        "subzero.refresh.regression": "HOLDS",  # later, before it ran
         "subzero.captured": "ATTAINED",
         "subzero.captured.sampled": "HOLDS",
+        "subzero.captured.more": "HOLDS",  # later, on fresh seeds
         "subzero.captured.one-side": "VIOLATED",
         "subzero.captured.one-side.moment": "HOLDS",
     },
