@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sandbox.ledger.judging import why_out
 from sandbox.problems.golore_counterexample import GoLoreCounterexample, true_gradient_norm2
 from sandbox.verdict import Outcome
 
@@ -150,3 +151,31 @@ def test_a_claim_about_batches_fails_where_the_batch_is_another(module, claim, m
     assert verdict_of(odd, file.Noise(5, 0.1, 120), range(30, 34)).outcome is Outcome.VIOLATED
     assert verdict_of(even, file.Noise(2, 0.1, 160), range(30, 94)).outcome is Outcome.VIOLATED
     assert verdict_of(normal, file.Noise(1, 0.1, 160, "gaussian"), range(30, 94)).outcome is Outcome.VIOLATED
+
+
+def test_a_start_above_the_noise_is_out_of_scope_and_the_stall_fails_there(module, claim, verdict_of):
+    file, one = module["golore_stall_starts"], claim["galore.stall.any-start"]
+    assert [setting.most for setting in one.plan.settings if why_out(one, setting)] == [1.5]
+    assert verdict_of(one, file.Start(0.3, 0.9, steps=20), (7, 8)).outcome is Outcome.HOLDS
+    assert verdict_of(one, file.Start(0.3, 1.2, steps=20), (7, 8)).outcome is Outcome.VIOLATED
+
+
+def test_the_end_of_a_start_above_the_noise_by_hand_and_under_another_rate(module, claim, monkeypatch, verdict_of):
+    """0.85, 0.95, ..., 1.35 at lr 0.3: the last four are multiplied by 0.7, once."""
+    file, one = module["golore_stall_starts"], claim["galore.stall.above-noise"]
+    setting = file.Start(0.85, 1.35, lr=0.3, steps=30)
+    expected = 0.85**2 + 0.95**2 + 0.49 * (1.05**2 + 1.15**2 + 1.25**2 + 1.35**2)
+    assert file.walk(setting, 5)["last"] == pytest.approx(expected, rel=1e-9)
+    assert verdict_of(one, setting, (5, 6)).outcome is Outcome.HOLDS
+    descent = file.GradientDescent
+    monkeypatch.setattr(file, "GradientDescent", lambda lr: descent(0.99 * lr))
+    assert verdict_of(one, setting, (5, 6)).outcome is Outcome.VIOLATED
+
+
+def test_a_basis_that_sees_the_signal_moves_from_every_start(module, claim, monkeypatch, verdict_of):
+    """One direction more than the noise has: a signal direction is in the basis."""
+    file, one = module["golore_stall_starts"], claim["galore.stall.any-start"]
+    frame = file.GaLore
+    monkeypatch.setattr(file, "GaLore", lambda inner, rank, gap, scale: frame(inner, rank + 1, gap, scale=scale))
+    for inner in ("descent", "adam"):
+        assert verdict_of(one, file.Start(0.3, 0.9, inner, steps=20), (7, 8)).outcome is Outcome.VIOLATED

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sandbox.ledger.judging import why_out
+from sandbox.optimizers.base import advance
 from sandbox.optimizers.gwt import GWT
 from sandbox.verdict import Outcome
 
@@ -121,3 +122,55 @@ def test_other_rates_on_the_same_sides(module, claim, rate, grows):
     file = module["gwt_opposite_signs"]
     rows = file.alternate(file.OppositeSigns("gwt", rate, steps=80), tuple(range(60, 64)))
     assert all((np.log10(row["end"] / row["half"]) > 3) == grows for row in rows)
+
+
+def test_columns_of_two_curvatures_are_out_of_scope_and_end_where_a_block_by_hand_does(module, claim):
+    """One block (1, -1) with curvatures 1 and 3: the least of (a + 1)^2 + 3 (a - 1)^2 is 3, at a = 1/2, of 4 at the start."""
+    file, one = module["gwt_column_curvatures"], claim["gwt.frozen-loss.columns.equal"]
+    assert [s.curvatures for s in one.plan.settings if why_out(one, s)] == [(1.0, 9.0)]
+    problem = file.ColumnQuadratic((1.0, 3.0), rows=1, columns=2)
+    rule = file.GWT(file.GradientDescent(0.5), 1, scale=1.0, growth_limit=None, details="dropped")
+    w = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    state = rule.init(w)
+    for step in range(20):
+        g = torch.func.grad(problem.loss)({"W": w}, None)["W"]
+        delta, state = advance(rule, g, state, w, step)
+        w = w + delta
+    assert w.tolist()[0] == pytest.approx([1.5, -0.5]) and float(problem.loss({"W": w}, None)) == pytest.approx(3 / 2)
+
+
+def test_details_or_an_early_end_on_columns_are_caught(module, claim, monkeypatch, verdict_of):
+    file, seeds = module["gwt_column_curvatures"], range(5000, 5512)
+    cases = (("", file.Columns(1, (1.0, 4.0))), (".equal", file.Columns(1, (2.0, 2.0))))
+    for name, setting in cases:
+        assert verdict_of(claim[f"gwt.frozen-loss.columns{name}"], setting, seeds).outcome is Outcome.HOLDS
+    assert verdict_of(claim["gwt.frozen-loss.columns.as-equal"], cases[0][1], seeds).outcome is Outcome.VIOLATED
+    monkeypatch.setattr(file, "GWT", lambda inner, level, scale, growth_limit, details: GWT(inner, level, scale, growth_limit, "clipped"))
+    for name, setting in cases:
+        assert verdict_of(claim[f"gwt.frozen-loss.columns{name}"], setting, seeds).outcome is Outcome.VIOLATED
+
+
+def test_the_mean_inverse_of_an_average_of_squares(module):
+    """Over 66 steps 1 + Var v, Var v = 2 (1 - b2) / (1 + b2): the next two terms, -8 sum w^3 and 3 Var^2, are 0.0025 and 0.0028."""
+    file = module["gwt_scale"]
+    assert file.mean_inverse(0.97) == pytest.approx(1 + 2 * 0.03 / 1.97, rel=1e-3)
+    squares = np.random.default_rng(0).standard_normal((40_000, 60)) ** 2
+    inverse = 1 / (squares @ (0.2 * 0.8 ** np.arange(60)))
+    assert abs(inverse.mean() - file.mean_inverse(0.8)) < 5 * inverse.std() / 200
+
+
+def test_another_memory_is_caught(module, claim, monkeypatch, verdict_of):
+    file, seeds = module["gwt_scale"], range(50, 66)
+    short, as_long = claim["gwt.scale.short-memory"], claim["gwt.scale.short-memory.as-long"]
+    assert verdict_of(short, file.ShortMemory(2, 0.8, 50), seeds).outcome is Outcome.HOLDS
+    assert verdict_of(as_long, file.ShortMemory(2, 0.8, 50), seeds).outcome is Outcome.VIOLATED
+    assert verdict_of(as_long, file.ShortMemory(2, 0.9999, 120), seeds).outcome is Outcome.HOLDS
+    adam = file.Adam
+    monkeypatch.setattr(file, "Adam", lambda lr, betas: adam(lr, (betas[0], 0.9999)))
+    assert verdict_of(short, file.ShortMemory(2, 0.8, 50), seeds).outcome is Outcome.VIOLATED
+
+
+def test_the_share_fails_with_two_variances_and_holds_with_one(module, claim, verdict_of):
+    file, one, seeds = module["gwt_energy"], claim["gwt.share.any-variances"], range(300, 332)
+    assert verdict_of(one, file.Rows("equal correlations", 2, 0.5), seeds).outcome is Outcome.HOLDS
+    assert verdict_of(one, file.Rows("unequal variances", 2, 0.5), seeds).outcome is Outcome.VIOLATED

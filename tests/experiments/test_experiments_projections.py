@@ -137,3 +137,57 @@ def test_a_scaled_step_of_golore_is_caught(module, claim, monkeypatch, verdict_o
     frame = file.GoLore
     monkeypatch.setattr(file, "GoLore", lambda inner, rank, gap, scale: frame(inner, rank, gap, scale=0.25))
     assert verdict_of(one, setting, seeds).outcome is Outcome.VIOLATED
+
+
+def test_what_the_claims_on_coordinates_and_golore_do_not_reach(module, claim):
+    one = claim["projection.coordinates.error"]
+    assert [setting.chosen for setting in one.plan.settings if why_out(one, setting)] == ["repeated", "largest", "largest"]
+    assert "requires" in why_out(claim["golore.counterexample.too-fast"], module["projection_golore"].FAST)
+
+
+def test_a_golore_step_at_another_rate_has_another_factor(module, claim, monkeypatch, verdict_of):
+    """At 0.6: 1 - 0.48 + 0.112 = 0.63; a third less of the rate has 0.73."""
+    file, one = module["projection_golore"], claim["golore.counterexample.factor"]
+    setting, seeds = file.Random(0.6, 4), range(3000, 4024)
+    assert verdict_of(one, setting, seeds).outcome is Outcome.HOLDS
+    frame = file.GoLore
+    monkeypatch.setattr(file, "GoLore", lambda inner, rank, gap, scale: frame(inner, rank, gap, scale=2 / 3))
+    assert verdict_of(one, setting, seeds).outcome is Outcome.VIOLATED
+
+
+def test_coordinates_of_the_frame_are_the_ones_that_were_listed(module):
+    """|P P^T g - g|^2 of every pair of three, by hand: (3/2 - 1)^2 of what is kept and 1 of the rest."""
+    file = module["projection_coordinates"]
+    setting, g = file.Columns("distinct", 3, 2), file.gradient_of("normal", 3).numpy()
+    squares = [0.25 * (1 - g[i] ** 2) + g[i] ** 2 for i in range(3)]
+    assert file.moments(setting, 0)["error"] == pytest.approx(np.mean(squares), rel=1e-12)
+    row = file.moments(file.Columns("largest", 3, 2), 0)
+    assert row["error"] == pytest.approx(min(squares), rel=1e-12)  # at 3/2 the scale of chance is small, and the largest are best
+
+
+def test_coordinates_without_their_scale_or_one_choice_less_are_caught(module, claim, monkeypatch, verdict_of):
+    file = module["projection_coordinates"]
+    names = {"distinct": "distinct", "error": "distinct", "repeated": "repeated", "repeated.error": "repeated"}
+    for name, chosen in names.items():
+        assert verdict_of(claim[f"projection.coordinates.{name}"], file.Columns(chosen, 5, 2), (0,)).outcome is Outcome.ATTAINED
+    assert verdict_of(claim["projection.coordinates.chosen"], file.Columns("largest", 9, 3), (0,)).outcome is Outcome.HOLDS
+    matrix, choices = file.matrix, file.choices
+    monkeypatch.setattr(file, "matrix", lambda setting, chosen: 1.01 * matrix(setting, chosen))
+    for name, chosen in names.items():
+        assert verdict_of(claim[f"projection.coordinates.{name}"], file.Columns(chosen, 5, 2), (0,)).outcome is not Outcome.ATTAINED
+    monkeypatch.setattr(file, "matrix", lambda setting, chosen: matrix(setting, chosen) / 3**0.5)  # no scale at m = 9, r = 3
+    assert verdict_of(claim["projection.coordinates.chosen"], file.Columns("largest", 9, 3), (0,)).outcome is Outcome.VIOLATED
+    monkeypatch.setattr(file, "matrix", matrix)
+    monkeypatch.setattr(file, "choices", lambda setting: choices(setting)[1:])
+    for name, chosen in names.items():
+        assert verdict_of(claim[f"projection.coordinates.{name}"], file.Columns(chosen, 5, 2), (0,)).outcome is not Outcome.ATTAINED
+
+
+def test_what_the_claims_say_of_left_out_assumptions_fails_only_there(module, claim, verdict_of):
+    """One column cannot repeat; entries of one magnitude make every choice the same."""
+    file = module["projection_coordinates"]
+    repeated, largest = (claim[f"projection.coordinates.{name}"] for name in ("repeated.as-distinct", "chosen.as-random"))
+    assert verdict_of(repeated, file.Columns("repeated", 4, 1), (0,)).outcome is Outcome.ATTAINED
+    assert verdict_of(repeated, file.Columns("repeated", 4, 2), (0,)).outcome is Outcome.VIOLATED
+    assert verdict_of(largest, file.Columns("largest", 8, 2, "equal"), (0,)).outcome is Outcome.ATTAINED
+    assert verdict_of(largest, file.Columns("largest", 8, 2), (0,)).outcome is Outcome.VIOLATED

@@ -121,3 +121,52 @@ def test_supports_that_return_break_the_floor(module, claim, verdict_of):
     file = module["sgc_momentum"]
     assert verdict_of(claim["sgc.moment.floor"], file.Supports(steps=64, sparsity=2), (8, 9)).outcome is Outcome.ATTAINED
     assert verdict_of(claim["sgc.moment.floor"], file.Supports("two in turn", steps=64, sparsity=2), (8, 9)).outcome is Outcome.VIOLATED
+
+
+def test_signs_that_are_not_independent_or_not_scaled_are_caught(module, claim, monkeypatch, verdict_of):
+    file = module["sgc_measurements"]
+    listed, signs = claim["sgc.measurements.listed"], claim["sgc.measurements.signs"]
+    assert [s.columns for s in signs.plan.settings if why_out(signs, s)] == ["unscaled"]
+    pair, drawn = file.Measuring("all signs", 4, (2.0, 1.0)), file.Measuring("signs", 6, (1.0, 1.0, 1.0))
+    assert verdict_of(listed, pair, (0,)).outcome is Outcome.ATTAINED
+    assert verdict_of(signs, drawn, range(500, 532)).outcome is Outcome.HOLDS
+    matrices = file.matrices
+    monkeypatch.setattr(file, "matrices", lambda setting, seed: matrices(setting, seed)[:, :1].expand(-1, setting.measurements, -1))
+    assert verdict_of(listed, pair, (0,)).outcome is Outcome.VIOLATED  # one measurement, k times
+    assert verdict_of(signs, drawn, range(500, 532)).outcome is Outcome.VIOLATED
+
+
+def test_unscaled_columns_have_their_own_law(module, claim, monkeypatch, verdict_of):
+    """Scaled to length 1 they would spread by (2/k)/2 for two equal entries: half of what is claimed without."""
+    file, setting = module["sgc_measurements"], module["sgc_measurements"].Measuring("unscaled", 6, (1.0, 1.0))
+    unscaled, scaled = claim["sgc.measurements.unscaled"], claim["sgc.measurements.unscaled.as-scaled"]
+    assert verdict_of(unscaled, setting, range(500, 564)).outcome is Outcome.HOLDS
+    assert verdict_of(scaled, setting, range(500, 564)).outcome is Outcome.VIOLATED
+    matrices = file.matrices
+    monkeypatch.setattr(file, "matrices", lambda *given: torch.nn.functional.normalize(matrices(*given), dim=1))
+    assert verdict_of(unscaled, setting, range(500, 564)).outcome is Outcome.VIOLATED
+    assert verdict_of(scaled, setting, range(500, 564)).outcome is Outcome.HOLDS
+
+
+def test_the_law_of_a_fixed_life_by_a_list_of_ages(module):
+    """One slot by hand: an entry for T steps at value 1, then the next; averages over one period of the phase."""
+    file, T, b1 = module["sgc_momentum"], 4, 0.9
+    inside = outside = 0.0
+    for phase in range(T):
+        m = [0.0] * 102
+        for step in range(400):
+            entry = (step + phase) // T
+            m = [b1 * x + (1 - b1) * (i == entry) for i, x in enumerate(m)]
+        inside, outside = inside + m[entry] ** 2, outside + sum(x**2 for i, x in enumerate(m) if i != entry)
+    assert file.fixed_life_share(file.FixedLife(T)) == pytest.approx(outside / (inside + outside), rel=1e-9)
+
+
+def test_entries_that_leave_in_another_order_are_caught(module, claim, monkeypatch, verdict_of):
+    """As many leave, but by chance: then the law of churn holds, and that of a fixed life does not."""
+    file, setting, seeds = module["sgc_momentum"], module["sgc_momentum"].FixedLife(10), range(700, 716)
+    life, order = claim["sgc.moment.outside.fixed-life"], claim["sgc.moment.outside.any-order"]
+    assert verdict_of(life, setting, seeds).outcome is Outcome.HOLDS
+    assert verdict_of(order, setting, seeds).outcome is Outcome.VIOLATED
+    monkeypatch.setattr(file, "leaving", lambda setting, step, rng: torch.randperm(800, generator=rng) < 80)
+    assert verdict_of(life, setting, seeds).outcome is Outcome.VIOLATED
+    assert verdict_of(order, setting, seeds).outcome is Outcome.HOLDS
