@@ -324,7 +324,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(folder, blow):
     process = start(folder, "check", "--workers", "2", NAP="0.3", HANG="1.0 0")
     wait_for(lambda: stored(folder) >= 2)
     os.kill(process.pid, blow) if blow is signal.SIGKILL else os.killpg(process.pid, blow)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     kept, before = stored(folder), len(folder.calls)
     if blow is signal.SIGINT:
         assert process.returncode == 130 and "every finished row is stored" in err and "Traceback" not in err

@@ -10,6 +10,7 @@ alone, in a new pool: the one that breaks that pool too is the one at fault, and
 import heapq
 import itertools
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -67,14 +68,22 @@ def pool(workers: int) -> Iterator[Executor]:
     before = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
     executor = Renewed(lambda: ProcessPoolExecutor(workers, mp_context=spawn, initializer=prepare))
+    over = threading.Event()
     try:
         yield executor
     except BaseException:
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
+        threading.Thread(target=_end_children, args=(before, over), daemon=True).start()
         raise
     finally:
         executor.shutdown(cancel_futures=True)
+        over.set()
+
+
+def _end_children(before: set[multiprocessing.Process], over: threading.Event) -> None:
+    """Again and again until all is over, for a worker may be on its way when the first blow falls."""
+    while not over.wait(0.05):
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
 
 
 @dataclass(frozen=True)
