@@ -3,11 +3,10 @@
 Claims: relative accuracy in value (w) or residual (s) costs 2 / (1 - ((1 + w t) / (1 + t))^2) and leaves no floor, attained on L |W|^2
         / 2 and obeyed by random points on the edge of the accuracy; an absolute residual has its own exact price; a value accuracy eps
         costs the envelope of all weightings; at t = 1/2 and s = 3/4 an indefinite quadratic costs 15.55 where the formula says 12.52
-Proof:  proofs/proof_rso_relative_residual.py
+Proof:  proofs/proof_rso_relative_residual.py proofs/proof_rso_relative_value.py
+        proofs/proof_rso_absolute_residual.py proofs/proof_rso_accuracy_envelope.py
 Cost:   about 2 s on one core
 Run:    sandbox check rso.inexact.value rso.inexact.residual rso.inexact.residual.beyond rso.inexact.envelope
-
-The other proofs are those of relative_value, absolute_residual and accuracy_envelope in sandbox.theory.rso_inexact.
 
 The solver is an adversary who keeps a promise and gives away as little as it can. From the exact B* (sandbox.oracles.subproblem) it goes
 back by a part of B*, B = (1 - u) B*, until the promise is met with equality:
@@ -207,6 +206,16 @@ CLAIMS = (
         plan=BEYOND,
         predicted=Outcome.HOLDS,
         limit=65 / 4.18,
+    ),
+    on_inexact(
+        id="rso.inexact.residual.beyond.formula",
+        statement="the formula of a relative residual holds beyond its domain too",
+        source="not a theorem: the price with the limit on s left out, to be tested",
+        cost_s=0.0,
+        plan=BEYOND,
+        predicted=Outcome.VIOLATED,
+        limit=lambda setting: float(rso_inexact.relative(setting.accuracy).subs(rso_inexact.t, setting.t)),
+        subject="rso.inexact.residual.beyond",
     ),
     on_inexact(
         id="rso.inexact.absolute",

@@ -552,6 +552,7 @@ PREDICTED = {
         "rso.inexact.absolute": "ATTAINED",
         "rso.inexact.envelope": "ATTAINED",
         "rso.inexact.envelope.scattered": "HOLDS",
+        "rso.inexact.residual.beyond.formula": "VIOLATED",
     },
     "rso_effective_rank": {  # together, except second-moments: before
         "rso.iterations.second-moments": "HOLDS",
