@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.verdict import Outcome
@@ -41,6 +42,21 @@ FAULTS = (  # file, claim, fault, what it must give
     ("adalomo_growth", "adalomo.growth.attained", with_fields_of(clip_threshold=0.9), Outcome.HOLDS),
     ("adalomo_growth", "adalomo.zero-start", with_fields_of(eps=(1e-30, 2e-3)), Outcome.VIOLATED),
     ("adalomo_growth", "adalomo.decay-ceiling", with_fields_of(weight_decay=0.4), Outcome.VIOLATED),
+    ("adalomo_growth", "adalomo.decay-ceiling.attained", with_fields_of(weight_decay=0.4), Outcome.VIOLATED),
+    ("adalomo_growth", "adalomo.decay-overshoot", with_fields_of(clip_threshold=0.9), Outcome.HOLDS),
+    ("adalomo_step", "adalomo.step-entry.attained", with_fields_of(clip_threshold=0.9), Outcome.HOLDS),
+    ("adalomo_step", "adalomo.step-entry.attained", with_fields_of(eps=(1e-30, 2.0)), Outcome.VIOLATED),
+    ("adalomo_step", "adalomo.step-entry.weight-decay", with_fields_of(weight_decay=0.0), Outcome.ATTAINED),
+    ("adalomo_step", "adalomo.vector-entry.attained", with_fields_of(decay_rate=-1.0), Outcome.VIOLATED),
+    ("factored_schedule", "adalomo.averages.least.attained", with_fields_of(decay_rate=-0.9), Outcome.VIOLATED),
+    ("factored_schedule", "adalomo.averages.most.attained", with_fields_of(decay_rate=-0.1), Outcome.VIOLATED),
+    ("factored_schedule", "adalomo.averages.beyond.first", with_fields_of(decay_rate=-1.9), Outcome.VIOLATED),
+    ("factored_schedule", "adalomo.averages.sum", with_fields_of(eps=(0.1, 1e-3)), Outcome.VIOLATED),
+    ("factored_later_steps", "adalomo.first-rms.second", with_fields_of(decay_rate=0.0), Outcome.HOLDS),
+    ("factored_later_steps", "adalomo.first-rms.second.law", with_fields_of(decay_rate=-0.7), Outcome.VIOLATED),
+    ("factored_later_steps", "adalomo.first-rms.regression", with_fields_of(clip_threshold=0.5), Outcome.VIOLATED),
+    ("factored_later_steps", "adalomo.first-scale.attained", with_fields_of(eps=(1e-7, 1e-3)), Outcome.VIOLATED),
+    ("factored_entry_error", "adalomo.factored-entry.silent", with_fields_of(eps=(0.0, 1e-3)), Outcome.VIOLATED),
     ("factored_freeze", "adalomo.factored-angle.attained", Entrywise, Outcome.HOLDS),
     ("factored_freeze", "adalomo.first-rms", with_fields_of(clip_threshold=0.5), Outcome.VIOLATED),
     ("factored_freeze", "adalomo.freeze", Entrywise, Outcome.VIOLATED),
@@ -58,6 +74,35 @@ def test_another_rule_turns_the_verdict(claim, module, monkeypatch, rejudged, fi
     assert rejudged(claim[name]) is outcome
 
 
+@pytest.mark.parametrize("name", ["adalomo.factored-entry.attained", "adalomo.factored-diagonal.attained"])
+def test_another_matrix_of_rank_one_is_noticed(claim, module, monkeypatch, rejudged, name):
+    honest = module["factored_entry_error"].factored
+
+    def tilted(g):
+        V1 = honest(g)
+        tilt = 1 + 0.1 * torch.arange(len(V1), dtype=V1.dtype)[:, None]
+        return V1 * tilt / tilt.mean()
+
+    monkeypatch.setattr(module["factored_entry_error"], "factored", tilted)
+    assert rejudged(claim[name]) is Outcome.VIOLATED
+
+
+def test_the_largest_minor_is_that_of_a_loop(module):
+    file = module["factored_entry_error"]
+    setting = file.Moment("gaussian", (3, 4), 5)
+    V = (file.gradient(setting) ** 2).tolist()
+    pairs = [(i, k, j, l) for i in range(3) for k in range(3) for j in range(4) for l in range(4)]  # noqa: E741
+    wanted = max(abs(V[i][j] * V[k][l] - V[i][l] * V[k][j]) for i, k, j, l in pairs)  # noqa: E741
+    assert file.minor_and_total(setting)["minor"] == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "beta1", "outcome"), [("angle", 0.9, Outcome.VIOLATED), ("angle.momentum", 0.0, Outcome.HOLDS)])
+def test_momentum_is_what_breaks_the_angle(claim, module, monkeypatch, rejudged, name, beta1, outcome):
+    file, honest = module["factored_later_steps"], module["factored_later_steps"].Adafactor
+    monkeypatch.setattr(file, "Adafactor", lambda lr, **fields: honest(lr, **fields | {"beta1": beta1}))
+    assert rejudged(claim[f"adafactor.{name}"], settings=(file.Walk("turned", 0.5),)) is outcome
+
+
 @pytest.mark.parametrize("name", ["adalomo.noise-floor", "adalomo.noise-floor.noise-alone"])
 def test_another_noise_turns_the_floor(claim, rejudged, name):
     one, setting = claim[name], claim[name].plan.settings[0]
@@ -73,7 +118,15 @@ def test_another_number_of_averages_turns_the_law_of_a_size(claim, rejudged):
 
 @pytest.mark.parametrize(
     "name",
-    ["adalomo.contraction.attained", "adalomo.aligned-factor", "adalomo.curvature-free", "adalomo.factored-angle", "adalomo.noise-floor"],
+    [
+        "adalomo.vector-entry",
+        "adafactor.angle.momentum",
+        "adalomo.contraction.attained",
+        "adalomo.aligned-factor",
+        "adalomo.curvature-free",
+        "adalomo.factored-angle",
+        "adalomo.noise-floor",
+    ],
 )
 def test_other_seeds_do_not(claim, rejudged, name):
     assert rejudged(claim[name], seeds=ELSEWHERE) is claim[name].expected

@@ -70,6 +70,22 @@ def test_the_blocks_are_the_whole_hessian(module):
         torch.testing.assert_close(whole, problem.hessian_dd, rtol=0.0, atol=0.0)
 
 
+# --- the angle of an update
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("noise", Outcome.VIOLATED), ("snr.attained", Outcome.HOLDS), ("any-moment", Outcome.HOLDS)])
+def test_a_second_moment_per_entry_does_not_turn_the_update(claim, module, monkeypatch, rejudged, name, outcome):
+    monkeypatch.setattr(module["adam_mini_cosine"], "AdamMini", module["adam_mini_cosine"].Adam)
+    one = claim[f"adam-mini.cosine.{name}"]
+    assert rejudged(one, settings=[s for s in one.plan.settings if not (one.scope and one.scope(s))]) is outcome
+
+
+def test_the_first_moment_that_noise_decides_keeps_the_bound_of_the_ratio(claim, rejudged):
+    one = claim["adam-mini.cosine.snr.any-moment"]
+    assert rejudged(one, settings=[replace(s, moment="noise") for s in one.plan.settings]) is Outcome.HOLDS
+    assert claim["adam-mini.cosine.snr"].scope(one.plan.settings[0])
+
+
 # --- rotation
 
 

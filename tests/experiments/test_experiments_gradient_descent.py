@@ -13,6 +13,9 @@ ATTAINED = (  # claim, file, a wrong factor of lr: on a straight slope a shorter
     ("gradient-descent.convex-loss.attained", "gradient_descent_convex", 0.9),
     ("gradient-descent.convex-gradient.attained", "gradient_descent_convex", 1.1),
     ("gradient-descent.clipped-sum.attained", "gradient_descent_clipped", 0.9),
+    ("gradient-descent.loss-factor.attained", "gradient_descent_strongly_convex", 0.9),
+    ("gradient-descent.distance-factor.attained", "gradient_descent_strongly_convex", 0.9),
+    ("gradient-descent.best-distance.attained", "gradient_descent_strongly_convex", 0.9),
     ("gradient-descent.noisy-sum.attained", "gradient_descent_noise", 0.9),
 )
 
@@ -59,7 +62,63 @@ def test_the_smoothness_of_the_regressions_is_above_their_curvature(module, clas
     assert 0.4 * problem.facts.L < max(curvatures) <= problem.facts.L
 
 
-RESEEDED = ("gradient-descent.sum", "gradient-descent.least.long", "gradient-descent.clipped-sum", "gradient-descent.normalised-mean")
+def test_the_ridge_regression_knows_its_minimiser_and_its_curvatures(module):
+    import torch
+    from torch.func import grad, hessian
+
+    problem = module["gradient_descent_strongly_convex"].RidgeRegression()
+    f = lambda x: problem.loss({"x": x}, None)  # noqa: E731
+    assert float(grad(f)(problem.best).norm()) < 1e-12
+    for point in (problem.best, torch.zeros(6, dtype=torch.float64), problem.start(3)["x"]):
+        eigenvalues = torch.linalg.eigvalsh(hessian(f)(point))
+        assert problem.facts.mu < float(eigenvalues[0]) and float(eigenvalues[-1]) < problem.facts.L * (1 + 1e-12)
+    top = float(torch.linalg.eigvalsh(hessian(f)(torch.zeros(6, dtype=torch.float64)))[-1])
+    assert top == pytest.approx(problem.facts.L, rel=1e-12)  # at 0 every slope of the logistic function is 1/4
+
+
+def test_near_its_minimum_the_nonconvex_function_keeps_the_factor(claim, module, monkeypatch, rejudged):
+    file, one = module["gradient_descent_strongly_convex"], claim["gradient-descent.loss-factor.nonconvex"]
+
+    class Near:
+        facts, batch, loss = file.FAR.facts, file.FAR.batch, file.FAR.loss
+
+        def start(self, seed):
+            target = torch.linalg.lstsq(file.FAR.A_sm, file.FAR.B_sn).solution
+            return {"W": target + 1e-3 * file.FAR.start(seed)["W"] / 30}
+
+    import torch
+
+    monkeypatch.setattr(file, "problem_of", lambda setting: Near())
+    assert rejudged(one, seeds=(0, 1)) is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("clipped-sum.kink", {"problem": "bowl"}),
+        ("normalised-mean.kink", {"problem": "nonconvex"}),
+        ("noisy-floor.centred", {"shift": 0.0}),
+    ],
+)
+def test_with_the_assumption_in_place_what_was_broken_holds(claim, rejudged, name, change):
+    one = claim[f"gradient-descent.{name}"]
+    assert rejudged(one, settings=[replace(s, **change) for s in one.plan.settings]) is Outcome.HOLDS
+
+
+def test_a_normalised_step_longer_than_asked_is_noticed(claim, module, monkeypatch, rejudged):
+    monkeypatch.setattr(module["gradient_descent_clipped"], "GradientDescent", lambda lr: GradientDescent(1.1 * lr))
+    assert rejudged(claim["gradient-descent.normalised-mean.attained"]) is not Outcome.ATTAINED
+
+
+RESEEDED = (
+    "gradient-descent.loss-factor",
+    "gradient-descent.best-distance",
+    "gradient-descent.loss-factor.nonconvex",
+    "gradient-descent.sum",
+    "gradient-descent.least.long",
+    "gradient-descent.clipped-sum",
+    "gradient-descent.normalised-mean",
+)
 
 
 @pytest.mark.parametrize("name", RESEEDED)
