@@ -93,7 +93,7 @@ def on_best_eta(**fields) -> Claim:
         "dossier": "rso C5",
         "kind": "equality",
         "tier": "quick",
-        "cost_s": 0.3,
+        "cost_s": 0.1,
         "measure": per_seed(best),
         "estimate": Range("t"),
         "predicted": Outcome.HOLDS,

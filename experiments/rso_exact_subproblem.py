@@ -2,7 +2,7 @@
 
 Claims: C(1/2) = 3.6 is attained on L |W|^2 / 2, holds elsewhere, and breaks for a Gaussian basis; the recalled 18 is
         true, which follows, and 5 times too large; on L |W|^2 / 2 the loss falls by the factor 1 - (5/9) r/m a round
-Proof:  proofs/proof_rso_exact_subproblem.py; of the Gaussian basis proofs/proof_rso_gaussian_isotropic.py
+Proof:  proofs/proof_rso_exact_subproblem.py (the Gaussian basis: proofs/proof_rso_gaussian_isotropic.py)
 Cost:   about 9 s on one core
 Run:    sandbox check rso.exact-rate rso.exact-rate.attained rso.exact-rate.any-sampling
 

@@ -148,6 +148,7 @@ CLAIMS = (
         statement="the constant of large m holds at m = 4, r = 1 too",
         source="not a theorem: the limit of large m left out, to be tested",
         plan=SMALL,
+        cost_s=1.2,
         predicted=Outcome.VIOLATED,
         limit=lambda setting: rso_gaussian.constant_on_isotropic.at(**constants(setting)),
     ),
@@ -159,6 +160,7 @@ CLAIMS = (
         limit=single_column,
         tau=0.03,  # the limit of large m is 5.2 % lower
         subject="rso.gaussian-exact.small",
+        cost_s=0.0,
     ),
     on_gaussian_rounds(
         id="rso.gaussian-exact.stable-aspect",

@@ -167,7 +167,7 @@ def on(settings: tuple[Setting, ...], **fields) -> Claim:
         "dossier": "rso C3",
         "kind": "upper",
         "tier": "quick",
-        "cost_s": 0.2,
+        "cost_s": 0.3,
         "quantity": rso.RATIO,
         "plan": Grid(settings, seeds=tuple(range(100, 108)), chunk=8),
         "measure": per_seed(measured),
@@ -217,6 +217,7 @@ CLAIMS = (
         bound=rso.weighted_inexact_constant,
         constants=weights,
         subject="rso.accuracy.anywhere",
+        cost_s=0.0,
         **WEIGHTED,
     ),
     on(
@@ -234,6 +235,7 @@ CLAIMS = (
         bound=rso_inexact.absolute_residual,
         constants=residual_weights,
         subject="rso.accuracy.anywhere",
+        cost_s=0.0,
         **ABSOLUTE,
     ),
     on(
@@ -252,6 +254,7 @@ CLAIMS = (
         estimate=Range("envelope"),
         limit=1.0,
         subject="rso.accuracy.value.regression",
+        cost_s=0.0,
     ),
     on(
         RESIDUAL,
@@ -276,6 +279,7 @@ CLAIMS = (
         kind="equality",
         limit=true_price,
         subject="rso.accuracy.understated",
+        cost_s=0.0,
     ),
     on(
         UNDERSTATED,
@@ -287,6 +291,7 @@ CLAIMS = (
         predicted=Outcome.VIOLATED,  # by 38 % at w = 0.45
         limit=1.0,
         subject="rso.accuracy.understated",
+        cost_s=0.0,
     ),
     on(
         STILL,
@@ -304,6 +309,7 @@ CLAIMS = (
         kind="equality",
         limit=lambda setting: 2 * (1 + setting.stretch * setting.t) / setting.t,
         subject="rso.accuracy.understated.standing-still",
+        cost_s=0.0,
         **PAIRED,
     ),
     on(

@@ -3,7 +3,7 @@
 Claims: the squared gradients of K rounds sum to at most v_K (f_0 - inf f), attained on L |W|^2 / 2 for every K, and it holds on
         ill-conditioned, nonconvex and bigram losses; of the bound C Lhat Delta0 / K on the mean that is what is left before
         K = 1.8 m/r; a Gaussian basis breaks it; with a random basis the smallest gradient can be 13/5 where a full one promises 16/7
-Proof:  proofs/proof_rso_rounds.py; of the smallest gradient proofs/proof_rso_smallest_gradient.py
+Proof:  proofs/proof_rso_rounds.py (the smallest gradient: proofs/proof_rso_smallest_gradient.py)
 Cost:   about 3 s on one core
 Run:    sandbox check rso.rounds rso.rounds.attained rso.rounds.gaussian rso.rounds.smallest
 
