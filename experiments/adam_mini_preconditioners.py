@@ -10,7 +10,7 @@ Claims: adam.frozen.start-decides     diagonal H: the rate of frozen Adam is tha
         adam.preconditioner.bipartite kappa(D H) >= kappa(H) for every D where couplings are bipartite, D of Adam
         adam-mini.preconditioner.bipartite  ... attained by Adam-mini
         adam.preconditioner.triangle  kappa(D H) >= kappa(H) where three coordinates are coupled, equal diagonal, for the best D: no
-Proof:  proofs/proof_adam_mini_diagonal_scaling.py, and of the first three and the tails proofs/proof_frozen_adam_on_a_diagonal.py,
+Proof:  proofs/proof_adam_mini_diagonal_scaling.py and, of the first two and the tails, proofs/proof_frozen_adam_on_a_diagonal.py,
         of the last three proofs/proof_adam_mini_best_scalar.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adam.frozen.start-decides adam.preconditioner.bipartite

@@ -8,7 +8,7 @@ Claims: adalomo.factored-entry               |V1_ij - V_ij| <= (m - 1)(n - 1) ma
         adalomo.factored-diagonal.regression D(V || V1) <= that for the gradients of a robust regression
 Proof:  proofs/proof_factored_entropy.py
 Cost:   1 s on one CPU core
-Run:    sandbox check adalomo.factored-entry adalomo.factored-diagonal
+Run:    sandbox check adalomo.factored-entry adalomo.factored-diagonal.regression
 
 V = g^2 of one gradient, V1 = its factorisation as the rule keeps it, S = sum V, minors 2 x 2. Everything but the draws, which belong
 to the settings, is deterministic. All predictions were committed before the first run of these settings.

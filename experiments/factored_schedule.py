@@ -11,7 +11,7 @@ Claims: adalomo.averages.least             the decay 1 - t^-c keeps at least T^c
         adalomo.averages.sum.constant.law  ... they sum to 1 - b^T
 Proof:  proofs/proof_factored_schedule.py
 Cost:   1 s on one CPU core
-Run:    sandbox check adalomo.averages
+Run:    sandbox check adalomo.averages.least adalomo.averages.most adalomo.averages.sum
 
 The weights are read off the rule's own state: at step t entry t of a vector (row t of a matrix) alone has a gradient, which is 1.
 The theorem is about numbers t and c alone, so that no other instance is more realistic. Everything is deterministic; all predictions
