@@ -1,7 +1,8 @@
 """Question: how far is the mean of a two-point gradient from the gradient, and what does eps have to do with it?
 
 Claims: with an L2-Lipschitz Hessian at most (eps^2/2) L2 (d-2) for d >= 10, attained by a Chebyshev cubic; the classical bound,
-        (eps^2/6) L2 (d+4)^2, follows, d/3 times as large; where the Hessian is not Lipschitz the bias falls more slowly than eps^2
+        (eps^2/6) L2 (d+4)^2, follows, d/3 times as large; where the Hessian is not Lipschitz the bias falls more slowly than eps^2:
+        on |x|^(5/2) sign(x) like eps^(3/2), direction by direction
 Proof:  proofs/proof_two_point_bias.py
 Cost:   about 1 s on one core
 Run:    sandbox check zo.bias zo.bias.attained zo.bias.classical zo.bias.rough
@@ -9,7 +10,8 @@ Run:    sandbox check zo.bias zo.bias.attained zo.bias.classical zo.bias.rough
 All at a point whose gradient is known, so the bias is the mean of v^T (ghat - grad f), v the unit vector along it, with an error
 from seeds alone. cubic: L2/6 (3 |x|^2 x_1 - 4 x_1^3) at 0. wave: sin(pi/3 + x_1) at 0, L2 = 1. rough: |x_1|^(5/2) sign(x_1) at 0, whose
 Hessian has infinite slope there: E ghat = eps^(3/2) E |z|^(7/2), by an error of 6 % for 2048 rows; tau is 30 %.
-Predictions were committed before the first run; after it rows were halved, for cost (4096 -> 2048).
+Predictions were committed before the first run; after it rows were halved, for cost (4096 -> 2048), and the
+order in eps was asked, before it ran.
 """
 
 import math
@@ -22,8 +24,8 @@ from torch.func import grad, vmap
 from torch.utils._pytree import tree_map
 
 from sandbox.draws import generator
-from sandbox.fit import RatioOfMeans
-from sandbox.ledger.claim import Claim, Grid
+from sandbox.fit import Range, RatioOfMeans
+from sandbox.ledger.claim import Claim, Grid, per_seed
 from sandbox.oracles.two_point import TwoPoint
 from sandbox.perturbations.directions import ORACLE_STREAM
 from sandbox.problems.base import Params
@@ -82,6 +84,26 @@ def rough_bias(setting: Curve) -> float:
     return setting.eps**1.5 * 2**1.75 * math.gamma(2.25) / math.sqrt(math.pi)
 
 
+@dataclass(frozen=True)
+class Rough:
+    """|x_1|^(5/2) sign(x_1) at 0, seen with eps and with a smaller one."""
+
+    eps: float
+    smaller_by: float = 16.0
+
+    def loss(self, params: Params, batch: None) -> Tensor:
+        x = params["x"][0]
+        return x.abs() ** 2.5 * x.sign()
+
+
+def measure_rough(setting: Rough, seed: int) -> dict[str, float]:
+    """The estimate with eps over that with the smaller one, along x_1, from the same direction; f' is 0 there."""
+    params, rng = {"x": torch.zeros(3, dtype=torch.float64)}, generator(seed, ORACLE_STREAM, 0)
+    draw = TwoPoint().draw(rng, params)
+    large, small = (TwoPoint(eps=e)(setting, params, None, draw)[1]["x"][0] for e in (setting.eps, setting.eps / setting.smaller_by))
+    return {"ratio": float(large / small)}
+
+
 SEEDS = tuple(range(2048))
 CUBIC = Grid((Curve("cubic", 12, 0.3), Curve("cubic", 20, 0.3)), seeds=SEEDS, chunk=2048)
 ANY = Grid((Curve("cubic", 12, 0.3), Curve("wave", 12, 0.4), Curve("rough", 12, 0.01)), seeds=SEEDS, chunk=2048)
@@ -103,6 +125,12 @@ def on_bias(**fields) -> Claim:
         "subject": "zo.bias",
     }
     return Claim(**(common | fields))
+
+
+def on_rough(**fields) -> Claim:
+    common = {"plan": Grid((Rough(0.16),), seeds=tuple(range(8))), "measure": per_seed(measure_rough), "estimate": Range("ratio")}
+    common |= {"quantity": "estimate over that with eps / 16", "subject": "zo.bias.rough.order", "tau": 1e-9, "predicted": Outcome.HOLDS}
+    return on_bias(**(common | fields))
 
 
 CLAIMS = (
@@ -141,5 +169,18 @@ CLAIMS = (
         plan=Grid((Curve("rough", 12, 0.01), Curve("rough", 12, 0.16)), seeds=SEEDS, chunk=2048),
         predicted=Outcome.HOLDS,
         limit=rough_bias,
+    ),
+    on_rough(
+        id="zo.bias.rough.order",
+        statement="an eps 16 times smaller makes the bias 256 times smaller, on |x|^(5/2) sign(x) too",
+        kind="lower",
+        predicted=Outcome.VIOLATED,
+        limit=256.0,
+    ),
+    on_rough(
+        id="zo.bias.rough.ratio",
+        statement="without a Lipschitz Hessian it is 16^(3/2) = 64 times smaller there, direction by direction",
+        kind="equality",
+        limit=64.0,
     ),
 )

@@ -6,8 +6,7 @@ Claims: zo.edge.least, zo.edge.largest, zo.edge.isotropic   the edge between 2 n
         zo.blocks.unequal, zo.blocks.unequal.sizes          unequal blocks: sum_b d_b |g_b|^2, and not (d/B) |g|^2
         zo.scatter.least.biased, zo.scatter.least.in-turn   without E ghat = g less than d/n: one block in turn has d / B^2
         zo.sign.two-signs, zo.sign.two-signs.largest        with signs as directions E |z^T g| is no multiple of |g|
-Proof:  proofs/proof_zeroth_order_edge.py proofs/proof_two_point_blocks.py proofs/proof_two_point_least_scatter.py
-        proofs/proof_zeroth_order_sign.py
+Proof:  proofs/proof_two_point_blocks.py proofs/proof_two_point_least_scatter.py proofs/proof_zeroth_order_sign.py
 Cost:   under 1 s on one core
 Run:    sandbox check zo.edge.least zo.edge.isotropic zo.blocks.attained zo.blocks.unequal zo.scatter.least.biased zo.sign.two-signs
 

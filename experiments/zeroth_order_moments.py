@@ -3,7 +3,7 @@
 Claims: E |ghat|^2 = (d+n+1)/n |g|^2 for Gaussian directions, (d+n-1)/n on the sphere and for signs, (d/B+2) and d/B for blocks, and
         d - 1 + 3/p over its own mean for a random mask; Gaussian blocks scatter more than as many whole directions, spherical
         ones less; no law tried is below d/n
-Proof:  proofs/proof_two_point_moments.py proofs/proof_two_point_blocks.py proofs/proof_two_point_least_scatter.py
+Proof:  proofs/proof_two_point_moments.py proofs/proof_two_point_blocks.py
 Cost:   about 3 s on one core
 Run:    sandbox check zo.scatter.gaussian zo.blocks-help zo.blocks-help.sphere zo.scatter.least
 
