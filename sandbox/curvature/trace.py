@@ -22,7 +22,8 @@ pseudo-inverse, so that a sketch whose columns depend on one another (H of low r
 of the complement, which signs do not call for.
 
 curvlinops-for-pytorch 3.0.1 has the same estimators. It is the peer in the tests and not the engine: it returns one
-number without a standard error, draws from torch's global generator, and its XTrace inverts the sketch.
+number without a standard error, draws from torch's global generator, and its XTrace inverts the sketch, which fails
+where most rows of H are zero (dead units, tokens that no batch holds).
 """
 
 import numpy as np

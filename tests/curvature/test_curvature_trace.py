@@ -99,6 +99,12 @@ def test_low_rank_is_exact_from_the_stated_size_on_and_not_before(rank):
     assert xtrace(operator, n_probes=8).n_products == 8 + rank  # the range of the sketch has no more columns than H has rank
 
 
+def test_rows_of_zeros_are_no_singular_case():
+    """Dead units, tokens that no batch holds: the sketch is exactly singular and has rank 2, since 8 pairs of signs are not all parallel."""
+    found = xtrace(aslinearoperator(np.diag([5.0, -2.0] + [0.0] * (N - 2))), n_probes=9)
+    assert found.value == pytest.approx(3.0, abs=1e-13) and found.n_products == 11
+
+
 def test_a_zero_matrix_has_trace_zero():
     for estimate in ESTIMATORS.values():
         assert estimate(aslinearoperator(np.zeros((N, N))), 0).value == 0.0
@@ -152,6 +158,25 @@ def test_agrees_with_curvlinops_on_the_same_draws(monkeypatch):
     ):
         same_draws(module)
         assert ours.value == pytest.approx(float(theirs()), rel=1e-10)
+
+
+def test_takes_the_hessian_of_another_library():
+    """Tanh network of 53 parameters in 3 ragged batches, through curvlinops' SciPy export; exact values from its own columns."""
+    curvlinops = pytest.importorskip("curvlinops")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 6), torch.nn.Tanh(), torch.nn.Linear(6, 4, bias=False), torch.nn.Linear(4, 1)).double()
+    with torch.no_grad():
+        for index, p in enumerate(net.parameters()):
+            p.copy_(normal(tuple(p.shape), generator(41, index)))
+    data = [(normal((n, 3), generator(42, n)), normal((n, 1), generator(43, n))) for n in (7, 5, 2)]
+    theirs = curvlinops.HessianLinearOperator(net, torch.nn.MSELoss(), list(net.parameters()), data).to_scipy()
+    exact = theirs @ np.eye(theirs.shape[0])
+    for found, truth in (
+        (hutchinson(theirs, n_probes=32), np.trace(exact)),
+        (hutch_plus_plus(theirs, n_sketch=8, n_probes=16), np.trace(exact)),
+        (xtrace(theirs, n_probes=4, n_runs=8), np.trace(exact)),
+        (squared_frobenius(theirs, n_probes=32), np.square(exact).sum()),
+    ):
+        assert abs(found.value - truth) < 5.0 * found.standard_error < 2.5 * abs(truth)  # t with 7 degrees: 1 in 600 beyond 5
 
 
 @pytest.mark.parametrize(
