@@ -40,6 +40,11 @@ def test_all_steps_give_all_eigenvalues_and_the_start_in_their_basis():
     np.testing.assert_allclose(w, np.square(BASIS.T @ START) / np.square(START).sum(), atol=1e-9)
 
 
+def test_more_steps_than_rows_cost_nothing():
+    """A trillion steps would need 480 TB for the basis; there are no more than n."""
+    assert spectral_density(aslinearoperator(H), n_steps=10**12, n_probes=2).n_products == 2 * N
+
+
 @pytest.mark.parametrize("bulk", [np.linspace(-1.0, 1.0, 196), 1.0 + np.linspace(0.0, 1e-7, 196)], ids=["wide", "narrow"])
 def test_no_ghosts_after_many_steps(bulk):
     """150 steps: each node of an outlier's size is one of the four outliers, once, with the weight that the start gives it.

@@ -100,7 +100,7 @@ def test_low_rank_is_exact_from_the_stated_size_on_and_not_before(rank):
 
 
 def test_rows_of_zeros_are_no_singular_case():
-    """Dead units, tokens that no batch holds: the sketch is exactly singular and has rank 2, since 8 pairs of signs are not all parallel."""
+    """Dead units, tokens that no batch holds: the sketch is exactly singular, of rank 2, since 8 pairs of signs are not all parallel."""
     found = xtrace(aslinearoperator(np.diag([5.0, -2.0] + [0.0] * (N - 2))), n_probes=9)
     assert found.value == pytest.approx(3.0, abs=1e-13) and found.n_products == 11
 
