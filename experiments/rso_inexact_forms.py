@@ -17,7 +17,7 @@ back by a part of B*, B = (1 - u) B*, until the promise is met with equality:
 On quadratics both are exact. "scattered" instead goes from B* in a random direction to the edge of the accuracy in value, which only a
 bound that holds for every point survives. All is measured per round and per P, summed over rounds.
 
-The predictions were committed before the first run of these settings and seeds.
+The predictions were committed before the first run of these settings and seeds; residual.beyond.formula follows from known rows.
 """
 
 from dataclasses import dataclass
