@@ -11,7 +11,8 @@ problem, an upper limit of its curvature that is met at residuals of 0 alone. Fa
 curvature is a small share of L; with g^2 / Lhat for a unit the step gains about 1 and the solution about t. So t = 8 should let the
 solution win by far; the theorem promises nothing there.
 
-any-t follows from the rows of larger-t, which were known. Predictions were committed before the first run; other seeds and m = 4 were tried to see that the code works.
+any-t follows from the rows of larger-t, which were known; of convex two other seeds had been tried.
+Predictions were committed before the first run; other seeds and m = 4 were tried to see that the code works.
 """
 
 from dataclasses import dataclass
