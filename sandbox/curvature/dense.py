@@ -1,0 +1,110 @@
+"""The exact curvature matrix of an objective, or a sub-block, streamed into one array by rows in chunks.
+
+Only the result and one chunk of rows are ever in memory. The bytes are said and compared with what is free before the
+first product; a matrix that does not fit is refused with the size that would.
+
+No half of a symmetric matrix is left out: a product gives a whole row at the price of a whole row, and a row that stops at
+its own tensor saves only the last step of the backward pass for the tensors before it, while it needs one graph per tensor.
+A block with fewer columns than rows is computed by columns.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sandbox.curvature.operators import CHUNK, Curvature, Entries, check_chunk, entries
+
+RESERVE = 0.1  # share of the free memory that stays free for graphs and everything else
+
+
+@dataclass(frozen=True)
+class Plan:
+    """rows, columns: of the result.  size: bytes of it and of one chunk on its way in.  limit: bytes that it may take."""
+
+    rows: int
+    columns: int
+    dtype: np.dtype
+    size: int
+    limit: int
+
+    @property
+    def fits(self) -> int:
+        """The largest square matrix of this dtype within the limit, in rows."""
+        return math.isqrt(self.limit // self.dtype.itemsize)
+
+    def __str__(self) -> str:
+        return (
+            f"a dense {self.rows:,} x {self.columns:,} matrix in {self.dtype} takes {self.size:,} bytes and "
+            f"{min(self.rows, self.columns):,} products; {self.limit:,} bytes may be used"
+        )
+
+    def check(self) -> None:
+        """Raises ValueError where the matrix does not fit."""
+        if self.size > self.limit:
+            raise ValueError(
+                f"{self}: it does not fit; {self.fits:,} x {self.fits:,} would: take fewer tensors or a sub-block (rows, columns), "
+                f"float32 instead of float64, or `operator`, which keeps no matrix"
+            )
+
+
+def plan(matrix: Curvature, *, rows: Entries = None, columns: Entries = None, chunk: int = CHUNK, limit: int | None = None) -> Plan:
+    """What `dense` would need. limit: bytes (None: nine tenths of the memory that is free)."""
+    check_chunk(chunk)
+    n_rows, n_columns = len(entries(matrix.layout, rows)), len(entries(matrix.layout, columns))
+    width = min(chunk, n_rows, n_columns)
+    size = matrix.dtype.itemsize * (n_rows * n_columns + 2 * width * matrix.layout.size)  # units in, products out
+    return Plan(n_rows, n_columns, matrix.dtype, size, int((1.0 - RESERVE) * free_bytes()) if limit is None else limit)
+
+
+def dense(
+    matrix: Curvature,
+    *,
+    rows: Entries = None,
+    columns: Entries = None,
+    chunk: int = CHUNK,
+    limit: int | None = None,
+    say: Callable[[str], object] = lambda sentence: None,
+) -> np.ndarray:
+    """M[rows, columns] as an array in the dtype of the objective; `say` is given the plan before the work starts.
+
+    Raises ValueError where it does not fit into `limit` bytes (see `plan`).
+    """
+    needed = plan(matrix, rows=rows, columns=columns, chunk=chunk, limit=limit)
+    say(str(needed))
+    needed.check()
+    here, there = entries(matrix.layout, rows), entries(matrix.layout, columns)
+    found = np.empty((len(here), len(there)), dtype=matrix.dtype)
+    if len(here) <= len(there):
+        _fill(matrix, found, here, there, chunk)
+    else:
+        _fill(matrix, found.T, there, here, chunk)
+    return found
+
+
+def free_bytes() -> int:
+    """Memory that this process may still take: what the machine has available, or what its control group leaves, if less."""
+    machine = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    status = Path("/proc/meminfo")
+    if status.is_file():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        machine = int(lines["MemAvailable"].split()[0]) * 1024
+    group = Path("/sys/fs/cgroup")
+    most, used = group / "memory.max", group / "memory.current"
+    if most.is_file() and used.is_file() and most.read_text().strip() != "max":
+        return min(machine, int(most.read_text()) - int(used.read_text()))
+    return machine
+
+
+def _fill(matrix: Curvature, found: np.ndarray, source: np.ndarray, target: np.ndarray, chunk: int) -> None:
+    """found[i] = row source[i] of the matrix, at the entries `target`."""
+    whole = len(target) == matrix.layout.size and np.array_equal(target, np.arange(len(target)))
+    for first in range(0, len(source), chunk):
+        part = source[first : first + chunk]
+        units = np.zeros((len(part), matrix.layout.size), dtype=matrix.dtype)
+        units[np.arange(len(part)), part] = 1.0
+        rows = matrix.apply(units)
+        found[first : first + chunk] = rows if whole else rows[:, target]
