@@ -4,7 +4,7 @@ Claims: zo.scatter.transformer, ....sphere      E |ghat|^2 = (d+2) |grad f|^2 an
         zo.blocks.transformer.equal             one slope per tensor: not (d/B) |grad f|^2, the tensors have 16 to 1056 entries
         zo.blocks.transformer                   ... but sum_b d_b |g_b|^2
         zo.scatter.transformer.far, ....farther with eps = 1/2 and 1/20 the slopes are not those at w: the length is that of the theorem
-                                                by accident for 1/2, and an eighth of it for 1/20
+                                                by accident for 1/2, and a tenth of it for 1/20
         zo.scatter.transformer.far.mean         and the mean along the gradient, which should be |grad f|^2, is near 0
 Proof:  proofs/proof_two_point_moments.py proofs/proof_two_point_blocks.py
 Cost:   about 2 s on one core

@@ -4,7 +4,7 @@
     returned: s ghat, so that gradient descent with the same lr ends at the best point           3 more forward passes
 
 A tie keeps w. On a fixed batch the loss never rises. On a quadratic with one direction, slope p = z^T g and ghat = p z,
-f(w -+ lr ghat) - f(w) = p^2 lr (-+1 + lr z^T H z / 2): the opposite step is never taken (H >= 0), the step is taken exactly
+f(w -+ lr ghat) - f(w) = p^2 lr (-+1 + lr z^T H z / 2): the opposite step is never taken, whatever H, and the step is taken exactly
 where lr z^T H z < 2, whatever g is.
 
 The candidates lie along the directions of the probes, so they are read as w + c z like every other point: no copy of
