@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sandbox.curvature.hessian import products
@@ -112,8 +111,7 @@ def _used(one: Objective, batch: Any) -> set[str]:
 def _forward(one: Objective, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss with its graph, and the tensors that it starts from."""
     tensors = one.layout.unflatten(one.at.clone().requires_grad_())
-    with sdpa_kernel(SDPBackend.MATH):
-        return one.loss({**one.fixed, **tensors}, batch), tensors
+    return one.loss_of({**one.fixed, **tensors}, batch), tensors
 
 
 def _check_twice(one: Objective) -> None:

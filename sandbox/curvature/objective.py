@@ -60,7 +60,7 @@ class Objective:
         return {**self.fixed, **self.layout.unflatten(theta)}
 
     def outputs(self, batch: Any) -> Callable[[Tensor], Tensor]:
-        """theta (n,) -> the outputs of a `Composite` loss on one batch, with attention as in `part`."""
+        """theta (n,) -> the outputs of a `Composite` loss on one batch, with attention as in `loss_of`."""
 
         def outputs(theta: Tensor) -> Tensor:
             with sdpa_kernel(SDPBackend.MATH):
@@ -69,13 +69,13 @@ class Objective:
         return outputs
 
     def part(self, batch: Any) -> Callable[[Tensor], Tensor]:
-        """theta (n,) -> the loss on one batch, with attention on the path that can be differentiated twice."""
+        """theta (n,) -> the loss on one batch."""
+        return lambda theta: self.loss_of(self.params(theta), batch)
 
-        def loss(theta: Tensor) -> Tensor:
-            with sdpa_kernel(SDPBackend.MATH):
-                return self.loss(self.params(theta), batch)
-
-        return loss
+    def loss_of(self, params: Params, batch: Any) -> Tensor:
+        """The loss with attention on the path that can be differentiated twice."""
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.loss(params, batch)
 
 
 def objective(

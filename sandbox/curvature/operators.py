@@ -33,6 +33,7 @@ from sandbox.curvature.checks import check_objective
 from sandbox.curvature.hessian import products
 from sandbox.curvature.layout import Layout
 from sandbox.curvature.objective import Composite, Objective
+from sandbox.problems.base import Params
 
 CHUNK = 32
 Entries = str | Sequence[str] | np.ndarray | None
@@ -41,11 +42,15 @@ Times = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Curvature:
-    """A symmetric matrix (n, n) known by its products.  times: V (k, n) -> V M (k, n), both in `dtype`.  at: the point (n,)."""
+    """A symmetric matrix (n, n) known by its products.  times: V (k, n) -> V M (k, n), both in `dtype`.  at: the point (n,).
+
+    strip: index t of a tensor -> products V (k, size_t) -> V M[t, t and all later tensors], cheaper than `times`; None: no such way.
+    """
 
     layout: Layout
     at: Tensor
     times: Times
+    strip: Callable[[int], Times] | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -60,7 +65,11 @@ class Curvature:
 def hessian(one: Objective) -> Curvature:
     """Raises ValueError where the loss has no Hessian that products could agree on (see `checks`)."""
     check_objective(one)
-    return Curvature(one.layout, one.at, _mean([_hessian_part(one, batch) for batch in one.batches], one.weights))
+
+    def strip(index: int) -> Times:
+        return _mean([_strip_part(one, batch, index) for batch in one.batches], one.weights)
+
+    return Curvature(one.layout, one.at, _mean([_hessian_part(one, batch) for batch in one.batches], one.weights), strip)
 
 
 def gauss_newton(one: Objective) -> Curvature:
@@ -131,6 +140,28 @@ def check_chunk(chunk: int) -> None:
 
 def _hessian_part(one: Objective, batch: object) -> Callable[[], Times]:
     return lambda: products(torch.func.grad(one.part(batch)), one.at)
+
+
+def _strip_part(one: Objective, batch: object, index: int) -> Callable[[], Times]:
+    return lambda: _strip_products(one, batch, index)
+
+
+def _strip_products(one: Objective, batch: object, index: int) -> Times:
+    """The gradient in one tensor alone, pulled back to that tensor and the later ones."""
+    tensors, own = one.layout.unflatten(one.at), one.layout.names[index]
+    later = {name: tensors[name] for name in one.layout.names[index:]}
+
+    def slope(free: Params) -> Tensor:
+        return torch.func.grad(lambda w: one.loss_of({**one.fixed, **tensors, **free, own: w}, batch))(free[own])
+
+    _, pull = torch.func.vjp(slope, later)
+
+    def row(v: Tensor) -> Tensor:
+        found = pull(v.view_as(later[own]))[0]
+        return torch.cat([found[name].reshape(-1) for name in later])
+
+    along = torch.func.vmap(row)
+    return lambda rows: along(rows).detach()
 
 
 def _gauss_newton_part(one: Objective, batch: object) -> Callable[[], Times]:

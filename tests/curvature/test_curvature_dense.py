@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,20 @@ def matrix_in(dtype=torch.float64):
 @pytest.mark.parametrize("chunk", [1, 7, 30, 1000])
 def test_quadratic_gives_its_matrix(chunk):
     np.testing.assert_allclose(dense(matrix_in(), chunk=chunk), A.numpy(), rtol=0, atol=1e-13)  # one product per entry
+
+
+def test_both_ways_of_filling_agree_on_ragged_batches():
+    """By halves, tensor by tensor, and by whole rows: other graphs of the same function, with a tensor that bends another."""
+
+    def loss(p, batch):
+        return ((batch @ p["W"].T + p["b"]).tanh() @ p["v"]).square().mean()
+
+    params = {name: normal(shape, generator(5, i)) for i, (name, shape) in enumerate({"W": (4, 3), "b": (4,), "v": (4,)}.items())}
+    X = normal((9, 3), generator(6))
+    matrix = hessian(objective(loss, params, [X[:5], X[5:8], X[8:]]))
+    whole = matrix.apply(np.eye(20))
+    np.testing.assert_allclose(dense(matrix, chunk=3), whole, rtol=0, atol=1e-13)  # sums of nine products of size one
+    np.testing.assert_allclose(dense(replace(matrix, strip=None), chunk=3), whole, rtol=0, atol=1e-13)
 
 
 def test_float32_gives_float32():
