@@ -31,6 +31,7 @@ class Identity:
 
     def check(self) -> None:
         """Raises Refuted where it is not an identity, ValueError where it holds floats."""
+        refuse_floats(sympy.Tuple(self.left, self.right))
         if not is_zero(self.left - self.right):
             raise Refuted(f"{self.name}: {self.left} and {self.right} differ by {sympy.factor(self.left - self.right)}")
 
@@ -61,9 +62,12 @@ class Certificate:
         if not is_zero(self.remainder):
             raise Refuted(f"{self.name}: the weighted sum is off by {sympy.factor(self.remainder)}")
         for number in (sympy.sympify(number) for number, _ in (*self.hypotheses, *self.squares)):
-            point = counterexample(number, self.domain) or root(sympy.fraction(sympy.together(number))[1], self.domain)
-            if point is not None:
-                raise Refuted(f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point}")
+            point = counterexample(number, self.domain)
+            pole = root(sympy.fraction(sympy.together(number))[1], self.domain) if point is None else None
+            if point is not None or pole is not None:
+                raise Refuted(
+                    f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point or pole or 'any point'}"
+                )
         forms = [(Q, {0, 2}) for Q in (self.claim, *(Q for _, Q in self.hypotheses))] + [(form, {1}) for _, form in self.squares]
         for expr, degrees in forms if self.vectors else ():
             if not {sum(powers) for powers in sympy.Poly(expr, *self.vectors).monoms()} <= degrees:

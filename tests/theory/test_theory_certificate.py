@@ -3,7 +3,7 @@
 import pytest
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero, refuse_floats, smooth_gap
+from sandbox.theory.certificate import Certificate, Identity, Refuted, counterexample, is_zero, refuse_floats, root, smooth_gap
 
 x, y = sympy.symbols("x y", real=True)
 
@@ -72,3 +72,29 @@ def test_the_smooth_gap_holds_on_quadratics_within_L_and_fails_beyond(curvature)
     L = sympy.Integer(2)
     assert is_zero(gap(curvature, L) + sympy.Rational(4 - curvature**2, 8) * (x - y) ** 2)
     assert is_zero(gap(2, L)) and gap(3, L).subs({x: 1, y: 0}) > 0
+
+
+def test_a_root_on_the_domain_is_found_and_none_is_proved():
+    assert root(x**2 - 2, (x > 0,)) is not None and root(x**2 - 2, (x > 2,)) is None
+    assert root(x**2 + y**2, ()) is not None and root(x**2 + y**2 + 1, ()) is None
+
+
+def test_a_multiplier_must_be_finite_all_over_the_domain():
+    """1/x pays for y <= 0 while x > 0; where the domain reaches x = 0 it says nothing."""
+    good = Certificate("pole", claim=-y / x, hypotheses=((1 / x, y),), domain=(x > 0,))
+    good.check()
+    with pytest.raises(Refuted, match="finite on"):
+        Certificate("pole", claim=-y / x, hypotheses=((1 / x, y),), domain=(x >= 0,)).check()
+
+
+def test_a_number_without_symbols_must_be_nonnegative_too():
+    with pytest.raises(Refuted, match="must be >= 0"):
+        Certificate("negative", claim=-(x**2), squares=((sympy.Integer(-1), x),), vectors=(x,)).check()
+
+
+def test_an_identity_with_a_float_or_a_difference_is_refused():
+    Identity("fine", (x**2 - 1) / (x - 1), x + 1).check()
+    with pytest.raises(Refuted, match="off: .* differ by x"):
+        Identity("off", 2 * x, x).check()
+    with pytest.raises(ValueError, match="exact numbers"):
+        Identity("float", x * 0.5, x / 2).check()
