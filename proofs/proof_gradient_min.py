@@ -66,7 +66,7 @@ def step_01_one_step_pays_for_both_squared_gradients():
 
 def step_02_with_weights_that_are_not_negative():
     for weights, on in ((short, (t <= 1,)), (middle, (t >= 1, t**2 <= 3)), (long, (t**2 >= 3, t < 2))):
-        assert not [w for w in weights if counterexample(w, (*domain, *on))]
+        assert not [w for w in weights if counterexample(w, (*domain, *on)) is not None]
 
 
 def step_03_whose_sum_is_the_share_of_the_bound():

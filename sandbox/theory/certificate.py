@@ -137,7 +137,9 @@ def _point(question: str, expr: sympy.Expr, wanted: list, domain: Iterable[sympy
     answer = solver.check(*wanted)
     if answer == z3.unknown:
         raise ValueError(f"z3 could not decide {question} on {relations}: {solver.reason_unknown()}; split the domain")
-    return None if answer == z3.unsat else {str(d): str(solver.model()[d]) for d in solver.model().decls()}
+    if answer == z3.unsat:
+        return None
+    return {str(d): str(solver.model()[d]) for d in solver.model().decls()} or {"any": "point"}  # an empty one would read as none
 
 
 def _is_negative(expr: sympy.Expr, env: dict) -> list:

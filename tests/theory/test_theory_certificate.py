@@ -74,6 +74,10 @@ def test_the_smooth_gap_holds_on_quadratics_within_L_and_fails_beyond(curvature)
     assert is_zero(gap(2, L)) and gap(3, L).subs({x: 1, y: 0}) > 0
 
 
+def test_a_point_is_never_empty_so_that_it_reads_as_found():
+    assert counterexample(sympy.Integer(-1), ()) and counterexample(sympy.Integer(1), ()) is None
+
+
 def test_a_root_on_the_domain_is_found_and_none_is_proved():
     assert root(x**2 - 2, (x > 0,)) is not None and root(x**2 - 2, (x > 2,)) is None
     assert root(x**2 + y**2, ()) is not None and root(x**2 + y**2 + 1, ()) is None
