@@ -65,9 +65,7 @@ class Certificate:
             point = counterexample(number, self.domain)
             pole = root(sympy.fraction(sympy.together(number))[1], self.domain) if point is None else None
             if point is not None or pole is not None:
-                raise Refuted(
-                    f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point or pole or 'any point'}"
-                )
+                raise Refuted(f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point or pole}")
         forms = [(Q, {0, 2}) for Q in (self.claim, *(Q for _, Q in self.hypotheses))] + [(form, {1}) for _, form in self.squares]
         for expr, degrees in forms if self.vectors else ():
             if not {sum(powers) for powers in sympy.Poly(expr, *self.vectors).monoms()} <= degrees:
