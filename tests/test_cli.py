@@ -24,7 +24,13 @@ def start(folder, *words, **env):
     where = Path(__file__).parents[1]
     pipe = subprocess.PIPE
     env = ENV | {"PYTHONPATH": str(where)} | env
-    return subprocess.Popen(command, cwd=folder.path, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    as_from_a_terminal = dict(start_new_session=True, preexec_fn=_hear_ctrl_c)
+    return subprocess.Popen(command, cwd=folder.path, env=env, stdout=pipe, stderr=pipe, text=True, **as_from_a_terminal)
+
+
+def _hear_ctrl_c():
+    """A shell that started the tests in its background has made them, and their children, deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sandbox(folder, *words, **env):
