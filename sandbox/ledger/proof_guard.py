@@ -1,12 +1,14 @@
 """A proof file that asserts nothing does not get past collection. A plugin of pytest, used by proofs/conftest.py and `sandbox prove`."""
 
 import ast
+import functools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 
+@functools.cache  # pytest collects a folder anew for every file that it is given
 def idle_steps(source: str) -> list[str]:
     """The steps that assert nothing: no assert of anything but a constant, no `.check()` of a certificate, no call of a
     function of the file that does. Where there is no step at all, the words for that.

@@ -6,13 +6,14 @@ system.
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
 from sandbox.ledger.result import Result
 from sandbox.report import words
-from sandbox.report.figures import overview
+from sandbox.report.figures import claim_figure, overview
+from sandbox.report.kept import Kept
 from sandbox.report.look import CSS, JS, PAGE
 from sandbox.report.section import claim_section, inline, recorded
 from sandbox.report.theorems import theorems
@@ -29,16 +30,18 @@ def write_page(results: Sequence[Result], out_dir: Path, root: Path) -> Path:
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     path, waiting = out_dir / "report.html", out_dir / f".report.{os.getpid()}.html"
-    waiting.write_text(page(results, root), encoding="utf-8")
+    kept = Kept(out_dir / "cache" / "figures")
+    waiting.write_text(page(results, root, kept.figure), encoding="utf-8")
     os.replace(waiting, path)
+    kept.forget_the_rest()
     return path
 
 
-def page(results: Sequence[Result], root: Path) -> str:
-    """The page as text."""
+def page(results: Sequence[Result], root: Path, draw: Callable[[Result], bytes] = claim_figure) -> str:
+    """The page as text. draw: the figure of a claim, as SVG."""
     ordered = sorted(results, key=lambda r: (r.agrees, r.claim.id.partition(".")[0], r.claim.id))
     body = [head(ordered), _picture(ordered), worst_cases(ordered), table(ordered), "<h2>Claim by claim</h2>"]
-    body += [claim_section(result, root) for result in ordered]
+    body += [claim_section(result, root, draw) for result in ordered]
     body.append(theorems(ordered, root))
     return PAGE.format(title=f"{len(ordered)} claims, checked", css=CSS, js=JS, body="\n".join(body))
 

@@ -1,5 +1,6 @@
 """One claim on the page: what is claimed, what limits it, what each setting gave, and every sample behind it."""
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from sandbox.verdict import Verdict
 SEEDS_SHOWN = 40
 
 
-def claim_section(result: Result, root: Path) -> str:
-    """The whole section; `root` is the folder that proof files are named from."""
+def claim_section(result: Result, root: Path, draw: Callable[[Result], bytes] = claim_figure) -> str:
+    """The whole section; `root` is the folder that proof files are named from. draw: its figure, as SVG."""
     claim = result.claim
     sentence = f" {escape(result.outcome.value)}." if result.outcome else " No verdict is recorded."
     error = f"<p class='alarm'>The claim's own code failed: {escape(result.error)}</p>" if result.error else ""
@@ -27,7 +28,7 @@ def claim_section(result: Result, root: Path) -> str:
         error,
         f"<p>Remark: {escape(result.remark)}.</p>" if result.remark else "",
         _facts(result, root),
-        _figures(result),
+        _figures(result, draw),
         _cases(result),
         *(stage_table(case) for case in result.cases),
         _samples(result),
@@ -102,12 +103,12 @@ def _bound_facts(result: Result, root: Path) -> list[tuple[str, str]]:
     ]
 
 
-def _figures(result: Result) -> str:
+def _figures(result: Result, draw: Callable[[Result], bytes]) -> str:
     if not any(case.verdict.fit is not None and not case.verdict.fit.diverged for case in result.cases):
         return ""
     name = result.claim.id
     note = "Dots: one seed each, 40 at most. Bar: the interval. Dashed: the limit; grey: what counts as equal to it, or the margin."
-    parts = [_figure(inline(claim_figure(result), name), note)]
+    parts = [_figure(inline(draw(result), name), note)]
     for key, svg in curves(result).items():
         parts.append(_figure(inline(svg, f"{name}: {key}"), f"{escape(key)}, a line per seed"))
     return "".join(parts)
