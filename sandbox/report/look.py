@@ -31,6 +31,7 @@ th { font-weight: 600; color: var(--soft); white-space: nowrap; } td.n { font-va
 .claims td:first-child { min-width: 19rem; }
 .claims td:first-child > a { font-weight: 600; overflow-wrap: anywhere; }
 .claims td[data-name=outcome] { min-width: 9rem; max-width: 13rem; }
+dd { overflow-x: auto; overflow-y: hidden; }
 pre.statement { white-space: pre-wrap; font: inherit; font-size: .92rem; max-width: none; }
 figure.overview svg { min-width: 36rem; }
 section.claim { border: 1px solid var(--line); border-radius: .5rem; padding: .9rem 1.1rem; margin: 1rem 0;

@@ -20,6 +20,7 @@ from sandbox.report.theorems import theorems
 from sandbox.report.worst_cases import worst_cases
 from sandbox.verdict import Outcome
 
+FEW = 150  # claims whose picture is not too long to stand open
 COLUMNS = ("claim", "kind", "outcome", "measured", "limit", "predicted", "seeds", "seconds", "tier")
 
 
@@ -140,7 +141,8 @@ def _picture(results: Sequence[Result]) -> str:
         return ""
     note = "Intervals over limits; 95 %, for parity 90 %. Thin lines: the other settings of a claim. Dashed: the limit or the margin."
     svg = inline(overview(results), "all claims")
-    return f"<figure class='overview'><div class='wide'>{svg}</div><figcaption>{note}</figcaption></figure>"
+    figure = f"<figure class='overview'><div class='wide'>{svg}</div><figcaption>{note}</figcaption></figure>"
+    return figure if len(results) <= FEW else f"<details><summary>{len(results)} claims as one picture</summary>{figure}</details>"
 
 
 def _links(results: Sequence[Result]) -> str:
