@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sandbox.curvature.dense import dense
 from sandbox.curvature.objective import objective, supervised
 from sandbox.curvature.operators import gauss_newton, hessian, operator
 from sandbox.draws import generator, normal
@@ -67,7 +68,7 @@ def test_refused_modules_pass_in_eval_mode_and_keep_their_buffers(matrix_of):
 def test_instance_norm_is_no_batch_norm():
     """It normalises each sample by itself, although torch computes it by the kernel of batch norm."""
     model = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.InstanceNorm1d(1), nn.Flatten(), nn.Linear(4, 3)).double()
-    hessian(of(model))
+    assert dense(hessian(of(model))).shape == (15, 15)
 
 
 def test_randomness_that_torch_does_not_see_is_found():
@@ -182,5 +183,7 @@ def test_an_unused_tensor_is_named():
 
 
 def test_a_tensor_that_one_batch_uses_is_used():
+    """(|a|^2 + |b|^2) / 2 over two batches of equal weight: the identity."""
     params = {"a": torch.ones(2, dtype=torch.float64), "b": torch.ones(2, dtype=torch.float64)}
-    hessian(objective(lambda p, name: p[name].square().sum(), params, ["a", "b"], weights=(1, 1)))
+    made = dense(hessian(objective(lambda p, name: p[name].square().sum(), params, ["a", "b"], weights=(1, 1))))
+    torch.testing.assert_close(torch.as_tensor(made), torch.eye(4, dtype=torch.float64))
