@@ -77,7 +77,7 @@ BEYOND = tuple(Schedule(2.0, T) for T in (2, 30))
 ADAM = tuple(Schedule(0.0, T, "adam") for T in (1, 5, 40))
 of_weights = partial(
     Claim,
-    source="derived; the schedule is that of Adafactor (arXiv:1804.04235), section 7.2",
+    source="derived; the schedule is that of Adafactor (arXiv:1804.04235), section 7.2 (second-hand)",
     known="derived",
     dossier="lomo T4",
     tier="quick",
@@ -127,6 +127,7 @@ CLAIMS = (
     ),
     of_weights(
         id="adalomo.averages.beyond",
+        theorems=("factored_schedule",),
         statement="With c = 2 the second moment is the mean of at least T^2 squared gradients.",
         plan=Grid(BEYOND, seeds=(0,)),
         limit=lambda s: float(s.steps) ** s.c,
@@ -135,6 +136,7 @@ CLAIMS = (
     ),
     of_weights(
         id="adalomo.averages.beyond.first",
+        theorems=("factored_schedule",),
         statement="With c = 2 the first squared gradient keeps the weight (T + 1) / (2 T).",
         kind="equality",
         quantity="weight of the first squared gradient",
@@ -145,6 +147,7 @@ CLAIMS = (
     ),
     of_weights(
         id="adalomo.averages.sum",
+        theorems=("factored_schedule",),
         statement="The weights sum to 1 at every step, without a correction for the start.",
         plan=Grid(BETWEEN, seeds=(0,)),
         limit=1.0,
@@ -153,6 +156,7 @@ CLAIMS = (
     ),
     of_weights(
         id="adalomo.averages.sum.constant",
+        theorems=("factored_schedule",),
         statement="With a constant decay the weights sum to 1 from the first step on, too.",
         plan=Grid(ADAM, seeds=(0,)),
         limit=1.0,
@@ -161,6 +165,7 @@ CLAIMS = (
     ),
     of_weights(
         id="adalomo.averages.sum.constant.law",
+        theorems=("factored_schedule",),
         statement="With a constant decay b they sum to 1 - b^T.",
         plan=Grid(ADAM, seeds=(0,)),
         limit=lambda s: 1 - CONSTANT**s.steps,

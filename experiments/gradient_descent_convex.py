@@ -1,6 +1,6 @@
 """Question: on convex functions, how good is the last iterate of gradient descent, and up to which step length?
 
-Claims: gradient-descent.convex-loss.attained    f(w_K) - f_star = L R^2 / (4 K t + 2) on a Huber function, t up to sqrt 2, for every K
+Claims: gradient-descent.convex-loss.attained    f(w_K) - f_star = L R^2 / (4 K t + 2) on a Huber function, t up to 3/2, for every K
         gradient-descent.convex-loss             at most that on logistic and softmax regression and on quadratics
         gradient-descent.convex-loss.textbook    at most R^2 / (2 K lr), for t <= 1 (more than twice as large)
         gradient-descent.convex-gradient         |grad f(w_K)|^2 <= L^2 R^2 / (K t + 1)^2 there
@@ -205,7 +205,7 @@ ROUNDING = 1e-9  # tau where a bound is met exactly: float64 over 30 steps
 CLAIMS = (
     Claim(
         id="gradient-descent.convex-loss.attained",
-        statement="A Huber function meets f(w_K) - f_star = L R^2 / (4 K t + 2), for t up to sqrt 2 and every K.",
+        statement="A Huber function meets f(w_K) - f_star = L R^2 / (4 K t + 2), for t up to 3/2 and every K.",
         quantity=convex.loss_from_distance.quantity,
         plan=Grid(tuple(huber(t, K, "straight") for t, K in T_K), seeds=(0,)),
         estimate=Range("loss"),
@@ -216,7 +216,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-gradient.attained",
-        statement="The Huber function that ends at its bend meets |grad f(w_K)|^2 = L^2 R^2 / (K t + 1)^2, for t up to sqrt 2 and every K.",
+        statement="The Huber function that ends at its bend meets |grad f(w_K)|^2 = L^2 R^2 / (K t + 1)^2, t up to 3/2 (K = 1: sqrt 2).",
         quantity=convex.gradient_from_distance.quantity,
         plan=Grid(tuple(huber(t, K, "bend") for t, K in T_K), seeds=(0,)),
         estimate=Range("gradient"),
@@ -227,7 +227,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-loss",
-        statement="On convex problems the last loss is within L R^2 / (4 K t + 2) of its minimum, for t up to sqrt 2.",
+        statement="On convex problems the last loss is within L R^2 / (4 K t + 2) of its minimum, for t up to 3/2.",
         quantity=convex.loss_from_distance.quantity,
         plan=Grid((*REAL, *LONG, Setting("cosine", 1.0, 30)), seeds=SEEDS, chunk=len(SEEDS)),
         estimate=Range("loss"),
@@ -238,6 +238,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-loss.textbook",
+        theorems=("gradient_descent_convex",),
         statement="On convex problems the last loss is within R^2 / (2 K lr) of its minimum, for t <= 1.",
         quantity=convex.textbook_loss.quantity,
         plan=Grid((*REAL, Setting("cosine", 1.0, 30)), seeds=SEEDS, chunk=len(SEEDS)),
@@ -249,7 +250,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-gradient",
-        statement="On convex problems the last squared gradient is at most L^2 R^2 / (K t + 1)^2, for t up to sqrt 2.",
+        statement="On convex problems the last squared gradient is at most L^2 R^2 / (K t + 1)^2, for t up to 3/2 and K > 1.",
         quantity=convex.gradient_from_distance.quantity,
         plan=Grid((*REAL, *LONG, Setting("cosine", 1.0, 30)), seeds=SEEDS, chunk=len(SEEDS)),
         estimate=Range("gradient"),
@@ -260,6 +261,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-loss.long",
+        theorems=("gradient_descent_convex",),
         statement="L R^2 / (4 K t + 2) bounds the loss after one step for every t below 2.",
         quantity="loss above its minimum after one step",
         plan=Grid(tuple(Setting("huber", t, 1) for t in (1.6, 1.9)), seeds=(0,)),
@@ -270,6 +272,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-loss.conjecture",
+        theorems=("gradient_descent_convex",),
         statement="For t < 2 the last loss is at most L R^2 times the larger of 1 / (4 K t + 2) and (1 - t)^2K / 2.",
         quantity=convex.any_loss.quantity,
         plan=Grid(CONJECTURED, seeds=SEEDS, chunk=len(SEEDS)),
@@ -281,6 +284,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.convex-loss.maximum",
+        theorems=("gradient_descent_convex",),
         statement="Without convexity there is no such bound: from the maximum of 1 - cos w the loss stays 2 for 30 steps, 2 / pi^2 of R^2.",
         quantity="loss above its minimum after 30 steps, over R^2",
         plan=Grid((Setting("cosine", 1.0, 30),), seeds=SEEDS, chunk=len(SEEDS)),

@@ -4,10 +4,16 @@ The proof imports the expression, the verdict evaluates it, the notebook prints 
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from numbers import Integral
 from typing import Literal
 
+import mpmath  # the arithmetic of sympy, which always comes with it
 import sympy
+
+DIGITS = 30  # of the arithmetic in which a limit is evaluated: twice those of a float, so that a difference of large terms keeps its own
 
 
 class OutOfScope(Exception):
@@ -54,7 +60,21 @@ class Bound:
         for relation in self.requires:
             if not bool(relation.subs(numbers)):
                 raise OutOfScope(f"{self.name} requires {relation}{_sides(relation, numbers)}, given {constants}")
-        return float(self.value.subs(numbers))
+        return _number(self.value, constants)
+
+
+@lru_cache(maxsize=1024)
+def _evaluator(value: sympy.Expr) -> tuple[tuple[str, ...], Callable]:
+    """Names of the symbols, and the function of them that mpmath evaluates: digamma(500001) as one number, not as a sum of fractions."""
+    symbols = sorted(value.free_symbols, key=str)
+    return tuple(symbol.name for symbol in symbols), sympy.lambdify(symbols, value, "mpmath")
+
+
+def _number(value: sympy.Expr, constants: dict[str, float]) -> float:
+    """Integers stay integers, because powers of negative numbers need them."""
+    names, evaluate = _evaluator(value)
+    with mpmath.workdps(DIGITS):
+        return float(evaluate(*(int(x) if isinstance(x, Integral) else mpmath.mpf(float(x)) for x in map(constants.get, names))))
 
 
 def _sides(relation: sympy.Basic, numbers: dict[sympy.Symbol, float]) -> str:

@@ -52,7 +52,7 @@ centred_share = exact(
     "centred_share",
     SHARE,
     (n - N) / (N * (n - 1)),
-    (*LEVEL, n >= N, n >= 2),
+    (*LEVEL, n >= N, n >= 2, sympy.Eq(sympy.Mod(n, N), 0)),  # blocks of N cut a row without rest
     HAAR_PROOF,
     "derived; every row of the gradient sums to 0, as behind a LayerNorm without scale; mean over all orders of the columns",
 )

@@ -2,13 +2,25 @@
 
 import importlib
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sympy
 
-from sandbox.theory import adalomo, adam_mini, factorisation, gradient_descent, rso, rso_gaussian
+from sandbox.theory import (
+    adalomo,
+    adam_mini,
+    adam_mini_steps,
+    factorisation,
+    gradient_descent,
+    gradient_descent_convex,
+    projections_golore,
+    rso,
+    rso_gaussian,
+    wavelet,
+)
 from sandbox.theory.base import Bound, OutOfScope
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +78,8 @@ REFUSED = (  # bound, constants, the condition that fails
     (rso.inexact_floor, {**IN, "m": 4.0, "r": 16.0, "L": 2.0, "eps": 0.1}, "m >= r|r <= m"),
     (rso_gaussian.factor, {"t": 0.5, "c": 1.5}, "c <= 1"),
     (adam_mini.noise_floor_ratio, {"block_sum": 1.0, "entry_sum": 2.0}, "block_sum"),
+    (wavelet.centred_share, {"level": 2, "n": 6}, r"Mod\(n, 2\*\*level\), 0\), and 2 == 0 is false"),  # a block of two is left over
+    (wavelet.centred_share, {"level": 2, "n": 6.0}, "and 2 == 0 is false"),
 )
 
 
@@ -112,3 +126,31 @@ def test_the_paper_s_constants_are_looser_by_five_and_by_three():
 def test_out_of_scope_shows_both_sides_of_the_condition_as_numbers():
     with pytest.raises(OutOfScope, match=r"weighted_inexact_constant requires .*, and 1 > 1\.5 is false, given .*a"):
         rso.weighted_inexact_constant.at(**IN, a=0.4)
+
+
+LARGE = 10**6
+SPECIAL = (  # bound, its constants beside a size, that size, and the first terms of the asymptotic series at LARGE
+    (factorisation.sampling_error, {}, "N", 1 / LARGE - 1 / (3 * LARGE**2)),  # digamma(x + 1) - log x = 1/(2x) - 1/(12 x^2) + ..
+    (adam_mini_steps.turned_first_step_mean, {}, "d", 2 / math.pi * (1 + 1 / (2 * LARGE))),
+    (projections_golore.i3s_growth, {"move": 0.5, "sigma": 1.0}, "r", math.log(LARGE) + 0.5772156649015329 + 1 / (2 * LARGE)),
+)
+
+
+@pytest.mark.parametrize(("bound", "others", "size", "series"), SPECIAL, ids=lambda x: getattr(x, "name", None))
+def test_a_large_integer_takes_no_longer_than_a_small_one(bound, others, size, series):
+    start = time.perf_counter()
+    value = bound.at(**others, **{size: LARGE})
+    assert time.perf_counter() - start < 1.0  # milliseconds, where a sum of a million fractions takes minutes
+    assert value == pytest.approx(series, rel=1e-11)  # the next terms are of relative order 1 / LARGE^2 = 1e-12
+    for small in (1, 2, 7, 30):
+        by_name = {symbol: {**others, size: small}[symbol.name] for symbol in bound.value.free_symbols}
+        assert bound.at(**others, **{size: small}) == pytest.approx(float(bound.value.subs(by_name)), rel=1e-14)  # the exact value
+
+
+def test_a_difference_of_large_terms_keeps_its_digits():
+    """digamma(x + 1) - log x at x = 5e11: both are 27, the difference is 1e-12, and floats of 16 digits would leave three."""
+    assert factorisation.sampling_error.at(N=1e12) == pytest.approx(1e-12, rel=1e-11)
+
+
+def test_an_even_power_of_a_negative_number_is_no_complex_number():
+    assert gradient_descent_convex.any_gradient.at(L=1.0, lr=1.9, K=3, R=1.0) == pytest.approx(0.9**6, rel=1e-12)
