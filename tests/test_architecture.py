@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "run_ensemble": {"run", "problems", "models", "oracles", "optimizers", "shells"},
     "fit": {"run", "curvature", "memory"},
     "verdict": {"fit", "theory"},
-    "ledger": {"verdict", "fit", "run", "theory"},
+    "ledger": {"verdict", "fit", "run", "run_ensemble", "theory"},
     "report": {"ledger", "verdict", "theory"},
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},

@@ -796,6 +796,16 @@ PREDICTED = {
         "subzero.captured.one-side": "VIOLATED",
         "subzero.captured.one-side.moment": "HOLDS",
     },
+    "adam_mini_partition_control": {
+        "adam-mini.partition.random": "HOLDS",
+        "adam-mini.partition.random-matrices": "INCONCLUSIVE",
+        "adam-mini.partition.whole": "HOLDS",
+        "adam-mini.partition.by-input": "HOLDS",
+        "adam-mini.partition.features": "HOLDS",
+        "adam-mini.partition.features.bpe": "HOLDS",
+        "adam-mini.partition.fan-out": "HOLDS",
+        "adamw.norm-decay": "HOLDS",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -803,6 +813,7 @@ TIERS = {
     "fine_tuning_of_the_family": "full",
     "fine_tuning_on_text": "full",
     "adam_mini_throughput": "study",
+    "adam_mini_partition_control": "study",
     "worst_case_of_rules": "full",
     "rso_gradient_count": "full",
     "adam_mini_descent": "full",
@@ -811,7 +822,7 @@ TIERS = {
     "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
 }  # all others: quick
-TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text"}
+TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text", "adam_mini_partition_control"}
 every_file = pytest.mark.parametrize("name", PREDICTED)
 
 
