@@ -170,6 +170,7 @@ VECTOR = dict(
 CLAIMS = (
     Claim(
         id="adalomo.superior-convergence",
+        theorems=("factored_freeze",),
         statement="AdaLomo converges faster than LOMO: on quadratics of the diagonal of a matrix, curvatures 1e-6, 1, 1, 1.",
         plan=Grid((Diagonal((1e-6, 1.0, 1.0, 1.0)),), seeds=(0,)),
         predicted=Outcome.VIOLATED,  # the entry with the smallest gradient takes all the step

@@ -161,6 +161,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.contraction.weight-decay",
+        theorems=("adalomo_crossover",),
         statement="The factor 1 - lr survives weight decay.",
         plan=Grid(DECAYED, seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,  # the first step takes lr s wd w on top: 1 - lr - lr wd from RMS 1
@@ -183,6 +184,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.aligned-factor.with-memory",
+        theorems=("adalomo_crossover",),
         statement="The factor 1 - lr / sqrt(d) survives the default memory of the second moment.",
         plan=Grid(MEMORY, seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,  # a falling gradient meets a larger average: u < 1
@@ -191,6 +193,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.curvature-free",
+        theorems=("adalomo_crossover",),
         statement="A vector's run does not feel the curvatures of aligned axes, with or without memory.",
         plan=Grid(tuple(Descent("aligned", "gaussian", decay) for decay in (0.0, -0.8)), seeds=(0, 1, 2)),
         predicted=Outcome.HOLDS,
@@ -198,6 +201,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.curvature-free.matrix",
+        theorems=("adalomo_crossover",),
         statement="Nor does the run of a matrix, whose second moment is factored.",
         plan=Grid((Descent("matrix", "gaussian", -0.8),), seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,  # column means mix rows of different curvature
@@ -205,6 +209,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.curvature-free.tensor",
+        theorems=("adalomo_crossover",),
         statement="No run feels a factor of all curvatures of its tensor, so that condition between tensors drops out.",
         plan=Grid((Descent("tensor", "gaussian", -0.8),), seeds=(0, 1, 2)),
         predicted=Outcome.HOLDS,

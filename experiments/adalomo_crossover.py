@@ -140,6 +140,7 @@ def meetings(share: float) -> Grid:
 CLAIMS = (
     Claim(
         id="adalomo.crossover.below",
+        theorems=("adalomo_crossover",),
         statement="On aligned axes AdaLomo needs fewer steps than LOMO at 0.95 of the crossover condition number.",
         plan=meetings(0.95),
         predicted=Outcome.VIOLATED,
@@ -147,6 +148,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.crossover.above",
+        theorems=("adalomo_crossover",),
         statement="On aligned axes AdaLomo needs fewer steps than LOMO at 1.05 of the crossover condition number.",
         plan=meetings(1.05),
         predicted=Outcome.HOLDS,
@@ -154,6 +156,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.crossover.paper-rate",
+        theorems=("adalomo_crossover",),
         statement="At the paper's learning rate 5e-4 AdaLomo needs fewer steps than LOMO on axes of condition number 3000.",
         plan=Grid((Meeting("equal", 0.0, 5e-4, kept=0.3, fixed=3000.0, most=3000),), seeds=(0,)),
         predicted=Outcome.VIOLATED,  # the crossover is 3999: 2407 steps against 1806
@@ -161,6 +164,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.rotated-stall",
+        theorems=("adalomo_rotated",),
         statement="Turned by 45 degrees the memoryless rule never moves along the flat direction beyond the threshold.",
         plan=Grid(BEYOND, seeds=(0,)),
         predicted=Outcome.HOLDS,
@@ -168,6 +172,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.rotated-stall.below",
+        theorems=("adalomo_rotated",),
         statement="It never moves along the flat direction at 0.95 of the threshold either.",
         plan=Grid((Rotated(0.95, 0.1), Rotated(0.95, 0.5)), seeds=(0,)),
         predicted=Outcome.VIOLATED,
@@ -175,6 +180,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.rotated-stall.full-step",
+        theorems=("adalomo_rotated",),
         statement="It never moves along the flat direction from just beyond the radius of attraction, nearer to the axis, either.",
         plan=Grid((Rotated(1.5, 0.1, off=-1.01), Rotated(1.5, 0.5, off=-1.01)), seeds=(0,)),
         predicted=Outcome.VIOLATED,  # the first step goes along it
@@ -182,6 +188,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.rotated-stall.memory",
+        theorems=("adalomo_rotated",),
         statement="It never moves along the flat direction with the default memory either.",
         plan=Grid((Rotated(1.05, 0.1, decay_rate=-0.8), Rotated(5.0, 0.1, decay_rate=-0.8)), seeds=(0,)),
         predicted=Outcome.VIOLATED,

@@ -113,6 +113,7 @@ SEEDS = tuple(range(12))
 CLAIMS = (
     Claim(
         id="adalomo.descent",
+        theorems=("adalomo_descent",),
         statement="The mean gradient norm of steps of one length stays below (Delta0 / (K step) + L step / 2) / rho.",
         quantity="mean gradient norm over its bound, rho the least cosine of the run",
         plan=Grid(ANY, seeds=(0, 1)),
@@ -123,6 +124,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.descent.attained",
+        theorems=("adalomo_descent",),
         statement="L |w|^2 / 2 attains it from equal magnitudes, where the step follows the gradient.",
         quantity="mean gradient norm over its bound, rho the least cosine of the run",
         plan=Grid(ATTAINED, seeds=(0, 1)),
@@ -133,6 +135,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.descent.no-angle",
+        theorems=("adalomo_descent",),
         statement="The bound survives with rho = 1, whatever the angle between step and gradient.",
         quantity="mean gradient norm over its bound with rho = 1",
         plan=Grid((Descent("rotated", 0.1),), seeds=(0, 1)),
@@ -147,6 +150,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.descent.no-angle.short",
+        theorems=("adalomo_descent",),
         statement="It survives with rho = 1 for short steps on a nonconvex function, too.",
         quantity="mean gradient norm over its bound with rho = 1",
         plan=Grid((Descent("nonconvex", 0.01),), seeds=(2, 3)),

@@ -187,6 +187,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.factored-denoises",
+        theorems=("factored_noise",),
         statement=("Where the truth has rank one, factoring divides the squared error of the second moment by n m / (n + m - 1)."),
         source="derived; first order in 1 / N",
         dossier="lomo T4",
@@ -223,6 +224,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.factored-noise.unequal",
+        theorems=("factored_noise",),
         statement="The exact law of a size survives a truth that is not equal: sides that range over 0.05 to 1.95.",
         kind="equality",
         plan=UNEQUAL,
@@ -233,6 +235,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.factored-noise.limit",
+        theorems=("factored_noise",),
         statement="For every size and truth of rank one the loss stays below psi(N/2 + 1) - log(N/2).",
         kind="upper",
         plan=UNEQUAL,

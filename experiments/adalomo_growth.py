@@ -134,6 +134,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.growth.unscaled",
+        theorems=("adalomo_growth",),
         statement="The limit (1 + lr)^K survives without the scale by the weight.",
         plan=Grid(UNSCALED, seeds=(0, 1)),
         predicted=Outcome.VIOLATED,  # 0.1 + 4 x 0.5 against 0.1 x 1.5^4
@@ -204,6 +205,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.decay-ceiling.torch",
+        theorems=("adalomo_decay",),
         statement="Under weight decay by lr wd, as torch.optim.Adafactor has it, RMS(w) stays at or below 1 / wd.",
         plan=Grid((Push("away", 0.1, 300, wd=0.5, decay="torch"),), seeds=(0, 1)),
         limit=lambda s: 1 / s.wd,
@@ -212,6 +214,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.decay-ceiling.large-rate",
+        theorems=("adalomo_decay",),
         statement="Under the weight decay of the reference code RMS(w) stays at or below 1 / wd for lr > 1, too.",
         plan=Grid((Push("towards", 1.5, 5, start=2.0, wd=0.5),), seeds=(0, 1)),
         limit=lambda s: 1 / s.wd,

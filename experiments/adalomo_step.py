@@ -181,6 +181,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.step-entry.weight-decay",
+        theorems=("adalomo_step",),
         statement="... with weight decay, too.",
         plan=Grid((DECAYED,), seeds=(0, 1, 2)),
         limit=lambda s: s.lr * s.size**0.5,
@@ -203,6 +204,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.inverse-steps",
+        theorems=("factored_freeze",),
         statement=("On a diagonal gradient the entry with the smallest gradient takes the largest step: steps go as 1 / gradient."),
         source="derived",
         dossier="lomo T7",
@@ -218,6 +220,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.inverse-steps.largest",
+        theorems=("factored_freeze",),
         statement=("That step is sqrt(entries) / (smallest gradient x norm of the inverse gradients) times lr max(eps2, RMS(w))."),
         source="derived; one step from a zero state, where clipping acts",
         dossier="lomo T7",

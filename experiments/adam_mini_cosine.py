@@ -142,6 +142,7 @@ CLAIMS = (
     ),
     claim(
         id="adam-mini.cosine.snr.any-moment",
+        theorems=("adam_mini_update_cosine",),
         statement="The cosine is at least sqrt(snr / (1 + snr)) for any first moments.",
         plan=Grid(WORST, seeds=(0,)),
         limit=lambda s: adam_mini_mean.update_cosine_of_snr.at(**snr(s)),

@@ -179,6 +179,7 @@ CLAIMS = (
     ),
     of_descent(
         id="adam-mini.descent.momentum",
+        theorems=("adam_mini_descent",),
         statement="With the usual betas (0.9, 0.999) Adam-mini stays below the bound of the normalised step on the isotropic blocks.",
         quantity=adam_mini_steps.NORMS + ", with momentum",
         plan=grid(USUAL),
@@ -194,6 +195,7 @@ CLAIMS = (
     ),
     of_descent(
         id="adam-mini.descent.no-memory",
+        theorems=("adam_mini_descent",),
         statement="With betas (0.9, 0) Adam-mini stays below the bound of the normalised step on the isotropic blocks.",
         quantity=adam_mini_steps.NORMS + ", with momentum",
         plan=grid(NO_MEMORY),

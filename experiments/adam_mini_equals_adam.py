@@ -87,12 +87,14 @@ SEEDS = tuple(range(8))
 CLAIMS = (
     of_paths(
         id="adam-mini.equals-adam",
+        theorems=("adam_mini_equals_adam",),
         statement="Where all gradients of a block have one magnitude at each step, Adam-mini is Adam.",
         plan=Grid((Slopes(),), SEEDS, len(SEEDS)),
         limit=1e-12,  # rounding
     ),
     of_paths(
         id="adam-mini.equals-adam.one-step",
+        theorems=("adam_mini_equals_adam",),
         statement="Where all gradients of a block have one magnitude at the first step, Adam-mini is Adam.",
         plan=Grid((Slopes("one first"),), SEEDS, len(SEEDS)),
         limit=1e-12,
@@ -111,6 +113,7 @@ CLAIMS = (
     ),
     of_paths(
         id="adam-mini.equals-adam.large-eps",
+        theorems=("adam_mini_equals_adam",),
         statement="With an eps far above all gradients both are one rule: relative distance below 10^-3.",
         plan=Grid((Slopes("one first", eps=1e4),), SEEDS, len(SEEDS)),
         limit=1e-3,  # (q - s) / eps is 1e-4

@@ -120,6 +120,7 @@ BOTH = Grid((Format("bfloat16"), Format("float16")), seeds=(0,))
 CLAIMS = (
     of_bits(
         id="adam-mini.bits.frozen",
+        theorems=("adam_mini_low_precision",),
         statement="At beta2 = 0.999 a second moment in bfloat16 never falls, however long the gradient is 0.",
         quantity=STAY,
         measure=per_seed(moved),
@@ -128,6 +129,7 @@ CLAIMS = (
     ),
     of_bits(
         id="adam-mini.bits.float32",
+        theorems=("adam_mini_low_precision",),
         statement="At beta2 = 0.999 a second moment in float32 never falls, however long the gradient is 0.",
         quantity=STAY,
         plan=Grid((Format("float32"),), seeds=(0,)),
@@ -175,6 +177,7 @@ CLAIMS = (
     ),
     of_bits(
         id="adam-mini.bits.rise",
+        theorems=("adam_mini_low_precision",),
         statement="From 0 towards a constant square of 1 a second moment in bfloat16 stops at 1/4: all steps are twice as long.",
         quantity="second moment after 5000 gradients of 1, beta2 0.999",
         plan=Grid((Format("bfloat16", steps=5000),), seeds=(0,)),

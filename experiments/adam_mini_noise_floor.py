@@ -183,6 +183,7 @@ CLAIMS = (
     ),
     of_floors(
         id="adam-mini.noise-floor.momentum",
+        theorems=("adam_mini_noise_floor",),
         statement="The same ratio with beta1 = 0.9: momentum changes neither floor to first order in lr.",
         kind="equality",
         quantity=adam_mini.noise_floor_ratio.quantity + ", beta1 0.9",
@@ -205,6 +206,7 @@ CLAIMS = (
     ),
     of_floors(
         id="adam-mini.noise-floor.free",
+        theorems=("adam_mini_noise_floor",),
         statement="One second moment a block costs nothing at rest: Adam-mini's stationary loss is Adam's.",
         source="Adam-mini (arXiv:2406.16793), on par with AdamW, taken for a statement about noise; derived",
         kind="equality",

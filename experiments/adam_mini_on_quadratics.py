@@ -202,6 +202,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam-mini.rotation-invariance",
+        theorems=("adam_mini_invariance",),
         statement=("Rotating the coordinates inside each block leaves Adam-mini's trajectory as it is, decay and momentum included."),
         source="derived",
         plan=Grid((Turn("adam-mini"),), seeds=(20, 21, 22)),
@@ -210,6 +211,7 @@ CLAIMS = (
     ),
     Claim(
         id="adam.rotation-invariance",
+        theorems=("adam_mini_invariance",),
         statement="Rotating the coordinates inside each block leaves AdamW's trajectory as it is.",
         source="derived",
         plan=Grid((Turn("adam"),), seeds=(20, 21, 22)),

@@ -265,6 +265,7 @@ CLAIMS = (
     ),
     of_starts(
         id="adam.frozen.start-decides.dense",
+        theorems=("frozen_adam_on_a_diagonal",),
         statement="On a dense Hessian frozen Adam converges as at kappa = max |x_0| / min |x_0|.",
         plan=Grid((DENSE,), SEEDS, len(SEEDS)),
         limit=20.0,
@@ -285,6 +286,7 @@ CLAIMS = (
     ),
     of_scalings(
         id="adam.preconditioner.lower",
+        theorems=("adam_mini_diagonal_scaling",),
         statement="Adam's own diagonal leaves kappa(D H) of at least max / min of D_i H_ii.",
         quantity="kappa(D H) over max / min of D_i H_ii",
         plan=RANDOM,
@@ -293,6 +295,7 @@ CLAIMS = (
     ),
     of_scalings(
         id="adam.preconditioner.lower.diagonal",
+        theorems=("adam_mini_diagonal_scaling",),
         statement="... and exactly that on a diagonal Hessian.",
         quantity="kappa(D H) over max / min of D_i H_ii",
         plan=Grid((Scaled("diagonal", 1e4),), seeds=SEEDS),
@@ -302,6 +305,7 @@ CLAIMS = (
     ),
     of_scalings(
         id="adam.preconditioner.upper",
+        theorems=("adam_mini_diagonal_scaling",),
         statement="Adam's own diagonal leaves kappa(D H) of at most kappa(D) kappa(H).",
         kind="upper",
         quantity="kappa(D H) over kappa(D) kappa(H)",
@@ -326,6 +330,7 @@ CLAIMS = (
     ),
     of_scalings(
         id="adam.preconditioner.triangle",
+        theorems=("adam_mini_best_scalar",),
         statement="On an equal diagonal no diagonal matrix conditions better than one number: three coordinates, all coupled.",
         plan=Grid((replace(TRIANGLE, method="best"),), seeds=(0,)),
         limit=TRIANGLE.kappa,

@@ -195,6 +195,7 @@ CLAIMS = (
     ),
     of_prices(
         id="adam-mini.cosine.gpt",
+        theorems=("adam_mini_update_cosine",),
         statement="In every Adam-mini block of a tiny GPT the cosine is at least 2 sqrt(k) / (k + 1), k of that block.",
         kind="lower",
         quantity="least cosine of a block over its bound",
@@ -209,6 +210,7 @@ CLAIMS = (
     ),
     of_prices(
         id="adam-mini.cosine.gpt.snr",
+        theorems=("adam_mini_update_cosine",),
         statement="In every Adam-mini block of a tiny GPT the cosine is at least sqrt(snr / (1 + snr)), as where noise decides.",
         source="derived; SlimAdam's cut at a ratio of 1 (arXiv:2503.01843, second-hand) taken for a bound on updates",
         kind="lower",

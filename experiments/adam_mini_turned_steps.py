@@ -172,6 +172,7 @@ CLAIMS = (
     ),
     of_turns(
         id="adam-mini.turned-step",
+        theorems=("adam_mini_invariance",),
         statement="Turning the coordinates inside a block turns Adam-mini's first step by the same rotation and nothing else.",
         kind="equality",
         plan=Grid(
@@ -186,6 +187,7 @@ CLAIMS = (
     ),
     of_turns(
         id="adam-mini.turned-step.two-blocks",
+        theorems=("adam_mini_invariance",),
         statement="Turning the coordinates across two blocks turns Adam-mini's first step by the same rotation and nothing else.",
         kind="equality",
         plan=Grid((Turn(8, "adam-mini", n_blocks=2),), seeds=FEW, chunk=16),

@@ -135,6 +135,7 @@ CLAIMS = (
     ),
     claim(
         id="adalomo.factored-entry.one-minor",
+        theorems=("factored_entropy",),
         statement="No entry of the factored moment is off by more than the largest 2 x 2 minor over the total.",
         plan=Grid(CORNERS, seeds=(0,)),
         predicted=Outcome.VIOLATED,  # (m - 1)(n - 1) minors go through an entry, and here they agree
@@ -142,6 +143,7 @@ CLAIMS = (
     ),
     claim(
         id="adalomo.factored-entry.silent",
+        theorems=("factored_entropy",),
         statement="Where the gradient is 0, so that V has no factorisation, eps1 makes AdaLomo's step 0.",
         kind="equality",
         quantity="RMS of the step",

@@ -154,6 +154,7 @@ FROZEN = QUICK | dict(
 CLAIMS = (
     Claim(
         id="adalomo.factored-angle",
+        theorems=("factored_angle",),
         statement="Along every run cos(gradient, update) >= 2 sqrt(k) / (1 + k), with k read off the row and column means.",
         quantity="smallest cosine between gradient and update over its bound",
         plan=Grid(RUNS, seeds=(0, 1)),
@@ -192,6 +193,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.freeze",
+        theorems=("factored_freeze",),
         statement="Beside a flat entry a steep one loses at most n x slope x sum of lr RMS(w), whatever its curvature.",
         plan=Grid(tuple(Freeze(slope) for slope in (1e-4, 1e-2, 0.1)), seeds=(0,)),
         predicted=Outcome.HOLDS,
@@ -199,6 +201,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.freeze.attained",
+        theorems=("factored_freeze",),
         statement="... and all of that in the limit of a small slope: 1e-6 here.",
         plan=Grid((Freeze(1e-6), Freeze(1e-6, curvatures=(1.0, 1e4))), seeds=(0,)),
         predicted=Outcome.ATTAINED,
@@ -207,6 +210,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.freeze.full",
+        theorems=("factored_freeze",),
         statement="With the full second moment a steep entry loses no more, either.",
         plan=Grid((Freeze(1e-2, moment="full"),), seeds=(0,)),
         predicted=Outcome.VIOLATED,
@@ -214,6 +218,7 @@ CLAIMS = (
     ),
     Claim(
         id="adalomo.freeze.lomo",
+        theorems=("factored_freeze",),
         statement="Gradient descent with lr = 1 / L leaves nothing of the steep entries after one step, beside the same flat entry.",
         kind="equality",
         dossier="lomo T7",

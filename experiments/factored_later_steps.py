@@ -153,6 +153,7 @@ SCALE = dict(
 CLAIMS = (
     claim(
         id="adafactor.angle",
+        theorems=("factored_angle",),
         statement="Without momentum cos(gradient, update) >= 2 sqrt(k) / (1 + k) at every step, on regression and after a turn.",
         plan=Grid((*DESCENTS, Walk("turned", 0.0), TURNED), seeds=(0, 1, 2)),
         scope=lambda s: "momentum: the update is no longer the gradient over a root" if s.beta1 else None,
@@ -161,6 +162,7 @@ CLAIMS = (
     ),
     claim(
         id="adafactor.angle.momentum",
+        theorems=("factored_angle",),
         statement="With momentum 0.9 cos(gradient, update) >= 2 sqrt(k) / (1 + k), after a gradient that turned round.",
         plan=Grid((TURNED,), seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,
@@ -168,6 +170,7 @@ CLAIMS = (
     ),
     claim(
         id="adafactor.angle.momentum.turned",
+        theorems=("factored_angle",),
         statement="With momentum 0.9 the cosine after five equal gradients and one turned round is minus that of the first step.",
         plan=Grid((TURNED,), seeds=(0, 1, 2)),
         predicted=Outcome.HOLDS,
@@ -183,6 +186,7 @@ CLAIMS = (
     ),
     claim(
         id="adalomo.first-rms.second",
+        theorems=("factored_first_step",),
         statement="The second update has the RMS sqrt((m + n - 1) / (m n)) at least, too.",
         plan=Grid(SECOND, seeds=(0, 1, 2)),
         predicted=Outcome.VIOLATED,  # a small gradient meets the moment of a large one
@@ -192,6 +196,7 @@ CLAIMS = (
     ),
     claim(
         id="adalomo.first-rms.second.law",
+        theorems=("factored_first_step",),
         statement="A gradient `ratio` times the one before gives ratio / sqrt(1 - a + a ratio^2) of its RMS, a = 2^-0.8.",
         plan=Grid((*SECOND, Pair("regression", (12, 8), 0.5)), seeds=(0, 1, 2)),
         predicted=Outcome.HOLDS,

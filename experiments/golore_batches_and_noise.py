@@ -107,6 +107,7 @@ def normal_constants(setting: Noise) -> dict[str, float]:
 CLAIMS = (
     Claim(
         id="galore.counterexample.odd-batch",
+        theorems=("projection_stall",),
         statement="with batches of odd size b GaLore stalls below (n-r) sigma^2 / b^2, at the first value of its path",
         source=SOURCE,
         known="derived",
@@ -124,6 +125,7 @@ CLAIMS = (
     ),
     Claim(
         id="galore.counterexample.even-batch",
+        theorems=("projection_stall",),
         statement="with batches of even size GaLore converges linearly, the slower the larger the batch",
         source=SOURCE,
         known="derived",
@@ -141,6 +143,7 @@ CLAIMS = (
     ),
     Claim(
         id="galore.counterexample.normal-noise",
+        theorems=("projection_stall",),
         statement="with normal noise GaLore does not stall: the inverse singular values of the gradient grow linearly",
         source=SOURCE,
         known="derived",

@@ -154,6 +154,7 @@ CLAIMS = (
     ),
     Claim(
         id="galore.counterexample.full-gradient",
+        theorems=("projection_stall",),
         statement="on the same problem plain gradient descent falls linearly: |grad f|^2 = 1.5 (1 - lr)^(2 k)",
         source=SOURCE,
         known="derived",

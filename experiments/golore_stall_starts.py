@@ -126,12 +126,14 @@ def on_starts(**fields) -> Claim:
 CLAIMS = (
     on_starts(
         id="galore.stall.any-start",
+        theorems=("projection_stall",),
         statement="GaLore stays where it starts for ever, whatever the singular values of the gradient, if they are below the noise",
         plan=Grid((*BELOW, SOME), (0, 1, 2)),
         scope=above,
     ),
     on_starts(
         id="galore.stall.above-noise",
+        theorems=("projection_stall",),
         statement="every singular value above the noise shrinks by 1 - lr a time until it is below, and no other moves",
         quantity="squared gradient norm of f after the last step",
         estimate=Range("last"),
@@ -140,6 +142,7 @@ CLAIMS = (
     ),
     on_starts(
         id="galore.stall.above-noise.stays",
+        theorems=("projection_stall",),
         statement="it stays where it starts from there too",
         source="an assumption left out, to be tested",
         predicted=Outcome.VIOLATED,

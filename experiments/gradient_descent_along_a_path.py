@@ -160,6 +160,7 @@ SHARE = "sum of squared gradient norms over the decrease of the loss, over its b
 CLAIMS = (
     Claim(
         id="gradient-descent.network",
+        theorems=("gradient_sum",),
         statement="On networks the squared gradients sum to at most the bound at the largest curvature along the steps.",
         kind="upper",
         quantity=SHARE,
@@ -173,6 +174,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.network.mlp",
+        theorems=("gradient_sum",),
         statement="On an MLP the squared gradients sum to at most the bound at the largest curvature along the steps.",
         kind="upper",
         quantity=SHARE,
@@ -190,6 +192,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.network.sharp",
+        theorems=("gradient_sum",),
         statement="With short steps they sum to at least half of that bound.",
         kind="lower",
         quantity=SHARE,
@@ -203,6 +206,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.network.halved",
+        theorems=("gradient_sum",),
         statement="Half the largest curvature along a step is L enough for it.",
         kind="upper",
         quantity=SHARE,

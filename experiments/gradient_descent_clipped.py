@@ -189,6 +189,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.clipped-sum.recalled",
+        theorems=("clipped_steps",),
         statement="Clipped at c, min(|g|^2, c |g|) sums to at most 2 / lr times the decrease, for t <= 1.",
         kind="upper",
         quantity=normalised.recalled_clipped_sum.quantity,
@@ -202,6 +203,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.clipped-sum.kink",
+        theorems=("clipped_steps",),
         statement="On |w|, taken for a function with L = 1, that sum is at most 2 / (lr (2 - t)) times the decrease, too.",
         kind="upper",
         quantity=normalised.clipped_sum.quantity,
@@ -213,6 +215,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.normalised-mean",
+        theorems=("normalised_steps",),
         statement="With steps of length gamma the mean gradient norm is at most decrease / (K gamma) + L gamma / 2.",
         plan=grid(tuple(normalised_steps("nonconvex", length, 30) for length in (0.05, 0.3))),
         predicted=Outcome.HOLDS,
@@ -220,6 +223,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.normalised-mean.attained",
+        theorems=("normalised_steps",),
         statement="... which the oscillation between gamma / 2 and -gamma / 2 on w^2 / 2 attains.",
         plan=grid(OSCILLATING),
         predicted=Outcome.ATTAINED,
@@ -228,6 +232,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.normalised-mean.kink",
+        theorems=("normalised_steps",),
         statement="... also on |w|, taken for a function with L = 1.",
         plan=grid((KINK,)),
         predicted=Outcome.VIOLATED,
@@ -250,6 +255,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.normalised-floor.kink",
+        theorems=("normalised_steps",),
         statement="On |w| a step of constant length keeps |g| = 1 for ever, however short it is.",
         kind="equality",
         quantity="gradient norm after 21 steps",
@@ -262,6 +268,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.clipped-noise",
+        theorems=("clipped_steps",),
         statement="Skewed noise of mean 0, clipped, centres w^2 / 2 at p (A - c) / (1 - p) and not at 0.",
         kind="equality",
         quantity="mean weight after 200 steps",

@@ -215,6 +215,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.noisy-floor.centred",
+        theorems=("noisy_gradient",),
         statement="With noise of mean b, too, the squared gradient on L |w|^2 / 2 ends at t v / (2 - t).",
         quantity=noisy_gradient.floor.quantity,
         plan=BIASED,
@@ -239,6 +240,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.noisy-best.recalled",
+        theorems=("noisy_gradient",),
         statement="At the best step the mean squared gradient is at most D + 2 sqrt(v D), D = 2 L gap / K.",
         quantity=noisy_gradient.recalled_mean.quantity,
         plan=BEST,

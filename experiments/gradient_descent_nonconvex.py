@@ -209,6 +209,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.least.any-step",
+        theorems=("gradient_min",),
         statement="4 L / (t (4 - t^2)) per unit of decrease bounds the least squared gradient for every step length below 2 / L.",
         dossier="proofs.md section 2",
         quantity="least squared gradient norm of two iterates over the decrease of the loss",
@@ -220,6 +221,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.beyond-two",
+        theorems=("gradient_sum_from_gap",),
         statement="At t = 2.2 gradient descent on L |W|^2 / 2 multiplies the loss by (1 - t)^2 = 1.44 at every step.",
         dossier="new",
         quantity="loss factor per step",
@@ -232,6 +234,7 @@ CLAIMS = (
     ),
     Claim(
         id="gradient-descent.kink",
+        theorems=("gradient_sum", "gradient_sum_from_gap"),
         statement="On |w| with lr = 1/2 gradient descent keeps the squared gradient 1 for ever.",
         dossier="new",
         quantity="least squared gradient norm of 41 iterates",

@@ -205,6 +205,7 @@ CLAIMS = (
     ),
     claim(
         id="gradient-descent.loss-factor.nonconvex",
+        theorems=("gradient_descent_factor",),
         statement="Far away on a smooth nonconvex function that factor holds with the smallest curvature at the minimum for mu.",
         plan=grid((Setting("nonconvex", 1.0, 3),)),
         limit=curvature_at_the_minimum,
@@ -227,6 +228,7 @@ CLAIMS = (
     ),
     claim(
         id="gradient-descent.distance-factor.beyond",
+        theorems=("gradient_descent_factor",),
         statement="At lr L = 2.2 the distance along the steepest axis grows by lr L - 1 = 1.2 a step.",
         plan=grid((BEYOND,)),
         limit=1.2,

@@ -120,6 +120,7 @@ CLAIMS = (
     ),
     on_columns(
         id="gwt.frozen-loss.columns",
+        theorems=("haar_dropped_details",),
         statement="with curvatures h_j of the columns it ends at 1 - sum h_j^2 / (sum h_j)^2 of its first loss",
         limit=column_floor,
     ),

@@ -167,6 +167,7 @@ CLAIMS = (
     ),
     on_rows(
         id="gwt.frozen-loss.with-details",
+        theorems=("haar_dropped_details",),
         statement="with details the run goes below a thousandth of its first loss",
         quantity=wavelet.frozen_loss.quantity,
         plan=Grid((WITH,), RUNS, 1024),

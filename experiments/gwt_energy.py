@@ -174,6 +174,7 @@ CLAIMS = (
     ),
     on_rows(
         id="gwt.share.unequal-variances",
+        theorems=("haar_energy",),
         statement="with standard deviations 1 and 3 in turn a pair holds (10 + 6 rho) / 20 and not (1 + rho) / 2",
         plan=Grid((UNEQUAL,), SEEDS),
         limit=two_variances,
@@ -199,6 +200,7 @@ CLAIMS = (
     ),
     on_rows(
         id="gwt.share.gelu",
+        theorems=("haar_energy",),
         statement="behind a GELU it holds what it holds of white noise, 1/N",
         plan=Grid((DOWN,), REAL),
         estimate=Mean("share_of_any_order"),
@@ -209,6 +211,7 @@ CLAIMS = (
     ),
     on_rows(
         id="gwt.share.gelu.more",
+        theorems=("haar_energy",),
         statement="behind a GELU it holds more than of white noise, 1/N",
         kind="lower",
         plan=Grid((DOWN,), tuple(range(100, 148))),
@@ -219,6 +222,7 @@ CLAIMS = (
     ),
     on_rows(
         id="gwt.share.neighbours",
+        theorems=("haar_energy",),
         statement="in a tiny transformer's gradient the approximation of neighbours holds what that of shuffled columns holds",
         source="derived, against the paper's motivation by smoothness, https://arxiv.org/abs/2501.07237 (abstract)",
         kind="parity",

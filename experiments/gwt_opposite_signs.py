@@ -132,6 +132,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.opposite-signs",
+        theorems=("gwt_scale",),
         statement="where neighbours have opposite signs GWT grows without bound once lr scale L / noise is well above 2: tried at 8",
         dossier="gwt W6",
         kind="lower",
@@ -144,6 +145,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.opposite-signs.bounded",
+        theorems=("gwt_scale",),
         statement="it falls where that number is 1/2, and that of Adam falls at 8",
         dossier="gwt W6",
         kind="upper",
@@ -161,6 +163,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.opposite-signs.first-steps",
+        theorems=("gwt_scale",),
         statement="even at 1/2 the loss first grows by more than four orders of magnitude, by the details that nothing averages",
         dossier="gwt W7",
         kind="lower",
@@ -173,6 +176,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.opposite-signs.recovers",
+        theorems=("gwt_scale",),
         statement="and then falls to its noise floor, more than four orders below the start",
         dossier="gwt W6",
         kind="lower",

@@ -146,6 +146,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.scale.restored",
+        theorems=("gwt_scale",),
         statement="with scale = sqrt(a / (a/N + 1 - 1/N)) its steps are as large as Adam's on white noise",
         quantity=ADAM_SIZE,
         plan=Grid((Noise(1, 120, scale=0.0),), SEEDS, 16),
@@ -154,6 +155,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.scale.published",
+        theorems=("gwt_scale",),
         statement="the published scale 0.25 at level 2 is Adam's size on white noise to a tenth",
         source=CODE + "; that the default was chosen for this reason is our reading",
         quantity=ADAM_SIZE,
@@ -164,6 +166,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.scale.limiter",
+        theorems=("gwt_scale",),
         statement="with the published growth limit 1.01 steps on white noise are smaller than without",
         dossier="gwt W8",
         kind="ordering",
@@ -174,6 +177,7 @@ CLAIMS = (
     ),
     on_gwt(
         id="gwt.scale.short-memory",
+        theorems=("gwt_scale",),
         statement="with b2 = 0.8 steps on white noise are larger by the root of E 1/v, a seventh",
         quantity=wavelet.step_rms.quantity,
         plan=SHORT,

@@ -101,6 +101,7 @@ CLAIMS = (
     ),
     of_growth(
         id="hessian.growth.rate",
+        theorems=("hessian_softmax_limit",),
         statement="The block ratio of a linear softmax falls with the number of classes like 1 / C.",
         quantity="slope of log block ratio against log C",
         plan=Grid((Growth(),), seeds=SEEDS),
@@ -114,6 +115,7 @@ CLAIMS = (
     ),
     of_growth(
         id="hessian.growth.constant.one",
+        theorems=("hessian_softmax_limit",),
         statement="C times the block ratio of a linear softmax tends to 1, whatever the logits.",
         plan=Grid((Data(512, 1.0),), SEEDS),
         bound=None,
@@ -123,6 +125,7 @@ CLAIMS = (
     ),
     of_growth(
         id="hessian.growth.constant.large-logits",
+        theorems=("hessian_softmax_limit",),
         statement="C times the block ratio is that closed form at logits of variance 9 too.",
         quantity="C times the block ratio at logits of variance 9",
         plan=Grid((Data(512, 1.0, logit_variance=9.0),), SEEDS),

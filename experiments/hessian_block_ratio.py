@@ -223,6 +223,7 @@ CLAIMS = (
     ),
     of_layers(
         id="hessian.softmax-mass.squared",
+        theorems=("hessian_softmax_blocks",),
         statement="The diagonal blocks of a layer of five outputs hold at most 1 - 1/5 under squared error too.",
         kind="upper",
         quantity=MASS,
@@ -257,6 +258,7 @@ CLAIMS = (
     ),
     of_layers(
         id="hessian.growth",
+        theorems=("hessian_softmax_blocks",),
         statement="From 16 classes on the Hessian of a softmax layer is near block-diagonal, mass 0.9, also after training.",
         source="the reading of Dong et al. (arXiv:2505.02809) for trained models (second-hand); derived",
         kind="lower",

@@ -136,6 +136,7 @@ CLAIMS = (
     ),
     hidden_claim(
         id="hessian.relu-ratio.cross-entropy",
+        theorems=("hessian_relu_blocks",),
         statement="Cross entropy makes hidden blocks interact more than squared error does, by C / (C - 1) at small weights.",
         quantity=hessian_blocks.RATIO2 + ", cross entropy, small V, columns of one length",
         plan=CROSS,
@@ -166,6 +167,7 @@ CLAIMS = (
     ),
     hidden_claim(
         id="hessian.relu-ratio.block-diagonal-by-cross-entropy",
+        theorems=("hessian_relu_blocks",),
         statement="Hidden blocks interact no more under cross entropy than under squared error.",
         source="Collobert (2004), a near block-diagonal Hessian attributed to cross entropy (second-hand)",
         known="second-hand",

@@ -94,6 +94,7 @@ ALLOCATED = dict(
 CLAIMS = (
     Claim(
         id="lomo.gradient-memory",
+        theorems=("lomo_memory",),
         statement=("Gradients need no more memory than the largest tensor, because each is used and freed before the next is stored."),
         known="read",
         quantity="peak bytes of all `.grad` / bytes of the largest tensor",
@@ -105,6 +106,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.allocated",
+        theorems=("lomo_memory",),
         statement="Backward itself allocates no more than the largest tensor, with an update that needs nothing.",
         plan=Grid((Backward("gpt", False, "free"), Backward("llama", False, "free")), seeds=(0, 1)),
         predicted=Outcome.ATTAINED,
@@ -113,6 +115,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.tied",
+        theorems=("lomo_memory",),
         statement="The bound of the largest tensor survives a tied embedding.",
         plan=Grid((Backward("gpt", True, "free"), Backward("llama", True, "free")), seeds=(0, 1)),
         predicted=Outcome.VIOLATED,
@@ -121,6 +124,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.tied.three",
+        theorems=("lomo_memory",),
         statement="With a tied embedding backward allocates three times the largest tensor.",
         plan=Grid((Backward("gpt", True, "free"), Backward("llama", True, "free")), seeds=FRESH),
         predicted=Outcome.HOLDS,
@@ -129,6 +133,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.our-shell",
+        theorems=("lomo_memory",),
         statement="The bound of the largest tensor holds for our fused shell, its update included.",
         plan=Grid((Backward("gpt", False), Backward("llama", False)), seeds=(0, 1)),
         predicted=Outcome.VIOLATED,  # an out-of-place rule returns a step as large as the gradient it is made from
@@ -137,6 +142,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.our-shell.two",
+        theorems=("lomo_memory",),
         statement="Our fused shell, its update included, needs twice the largest tensor: a gradient and its step.",
         plan=Grid((Backward("gpt", False), Backward("llama", False)), seeds=FRESH),
         predicted=Outcome.HOLDS,

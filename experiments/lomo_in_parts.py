@@ -167,6 +167,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.in-parts",
+        theorems=("gradient_in_parts",),
         statement="Micro-batches of a regression applied in turn end within lr^2 L G k (k - 1) / 2 of one step with their sum, for t <= 2.",
         kind="upper",
         quantity="distance between k steps in turn and one step, over t^2 G / L",
@@ -178,6 +179,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.in-parts.order",
+        theorems=("gradient_in_parts",),
         statement="On a transformer the distance between micro-batches in turn and one step is of second order in the learning rate.",
         kind="equality",
         quantity="distance at lr over distance at lr / 2",
@@ -195,6 +197,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.in-parts.order.short",
+        theorems=("gradient_in_parts",),
         statement="At a learning rate of 0.001 and below that distance is of second order in the learning rate.",
         kind="equality",
         quantity="distance at lr over distance at lr / 2",
@@ -207,6 +210,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.in-parts.same",
+        theorems=("gradient_in_parts", "lomo_is_two_pass"),
         statement="On a transformer applying micro-batches in turn inside backward is accumulating them.",
         kind="equality",
         quantity=SAME,
@@ -219,6 +223,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.re-entrant",
+        theorems=("lomo_is_two_pass",),
         statement="Inside backward a shared weight under re-entrant checkpointing moves as in two passes.",
         kind="equality",
         quantity=SAME,
@@ -230,6 +235,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.re-entrant.distance",
+        theorems=("gradient_in_parts", "lomo_is_two_pass"),
         statement="It ends lr^2 L G from it: the part below the head is computed with the weight that the head's part has moved.",
         kind="equality",
         quantity="distance from two passes over lr^2 L G",
@@ -243,6 +249,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.re-entrant.ordinary",
+        theorems=("lomo_is_two_pass",),
         statement="Inside backward a shared weight under checkpointing without re-entry moves as in two passes.",
         kind="upper",
         quantity=SAME,

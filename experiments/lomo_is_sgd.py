@@ -83,6 +83,7 @@ SETTINGS = tuple(Setting(model, reference, lr) for model in MODELS for reference
 CLAIMS = (
     Claim(
         id="lomo.equals-sgd",
+        theorems=("lomo_is_two_pass",),
         statement="The update of LOMO is that of SGD: fusing it into backward changes no bit of the parameters.",
         source="LOMO (arXiv:2306.09782), section 3.1 and Algorithm 1",
         known="read",

@@ -133,6 +133,7 @@ COMMON = dict(
 CLAIMS = (
     Claim(
         id="lomo.gradient-memory.scanned",
+        theorems=("lomo_memory",),
         statement="With LOMO's reference hook backward holds the largest pair of gradients that arrive one after the other.",
         kind="equality",
         plan=Grid((SCAN,), seeds=(0, 1)),
@@ -142,6 +143,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.scanned.largest",
+        theorems=("lomo_memory",),
         statement="With LOMO's reference hook backward holds no more than the largest tensor.",
         kind="upper",
         plan=Grid((SCAN,), seeds=(0, 1)),
@@ -152,6 +154,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.tied.turned",
+        theorems=("lomo_memory",),
         statement="A tied head written as (W x^T)^T needs two copies of the embedding in backward, for torch can sum its part in place.",
         kind="equality",
         plan=Grid((TURNED,), seeds=(0, 1)),
@@ -161,6 +164,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.half",
+        theorems=("lomo_memory",),
         statement="In half precision, updated through float32 copies, backward holds 10 bytes per entry of the largest tensor: 5 times it.",
         kind="equality",
         plan=Grid((HALF,), seeds=(0, 1)),
@@ -170,6 +174,7 @@ CLAIMS = (
     ),
     Claim(
         id="lomo.gradient-memory.half.stored",
+        theorems=("lomo_memory",),
         statement="In half precision backward holds no more than the largest tensor.",
         kind="upper",
         plan=Grid((HALF,), seeds=(0, 1)),

@@ -159,6 +159,7 @@ CLAIMS = (
     ),
     on_columns(
         id="projection.coordinates.repeated.as-distinct",
+        theorems=("projection_coordinates",),
         statement="and by no more than distinct ones, m/r - 1",
         source="an assumption left out, to be tested",
         quantity=projections.ERROR,
@@ -182,6 +183,7 @@ CLAIMS = (
     ),
     on_columns(
         id="projection.coordinates.chosen",
+        theorems=("projection_coordinates",),
         statement="at the scale m/r the largest entries err by at least m/r - 1, which is reached by entries of one magnitude",
         kind="lower",
         quantity=projections.ERROR,
@@ -193,6 +195,7 @@ CLAIMS = (
     ),
     on_columns(
         id="projection.coordinates.chosen.as-random",
+        theorems=("projection_coordinates",),
         statement="and by no more than columns drawn at random",
         source="an assumption left out, to be tested",
         quantity=projections.ERROR,

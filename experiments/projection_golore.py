@@ -113,6 +113,7 @@ CLAIMS = (
     ),
     on_golore(
         id="golore.counterexample.kept-basis",
+        theorems=("projection_golore_floor",),
         statement="with a basis kept for 20 steps it settles more than a fifth above the floor of fresh bases",
         kind="lower",
         plan=Grid((KEPT,), tuple(range(1000, 1320)), 320),

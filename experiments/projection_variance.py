@@ -168,6 +168,7 @@ CLAIMS = (
     ),
     on_variance(
         id="projection.variance.truncated",
+        theorems=("projection_minimum_variance",),
         statement="truncation, which is biased, errs less than half of the least unbiased variance",
         kind="upper",
         plan=Grid((TRUNCATED,), (0, 1, 2)),

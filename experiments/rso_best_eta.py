@@ -123,6 +123,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.price",
+        theorems=("rso_best_eta",),
         statement="with short steps of gradient descent the paper's t = 1/2 costs 18.7 % more than the best",
         quantity=PRICE,
         plan=Grid((GRADIENT,), seeds=(0,)),
@@ -132,6 +133,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.full-steps",
+        theorems=("rso_best_eta",),
         statement="with gradient steps of full length the best t is (sqrt 13 - 3) / 2 too",
         source="not a theorem: effort proportional to kappa left out, to be tested",
         quantity=rso_rates.best_t_gradient.quantity,
@@ -141,6 +143,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.full-steps.accelerated",
+        theorems=("rso_best_eta",),
         statement="with Nesterov's steps of full length the best t is sqrt 6 - 2 too",
         source="not a theorem: effort proportional to sqrt(kappa) left out, to be tested",
         quantity=rso_rates.best_t_accelerated.quantity,
@@ -150,6 +153,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.full-steps.found",
+        theorems=("rso_best_eta",),
         statement="with gradient steps of full length the best t is 0.20",
         quantity=rso_rates.best_t_gradient.quantity,
         plan=Grid((FULL_GRADIENT,), seeds=(0,)),
@@ -158,6 +162,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.full-steps.accelerated.found",
+        theorems=("rso_best_eta",),
         statement="with Nesterov's steps of full length the best t is 0.29",
         quantity=rso_rates.best_t_accelerated.quantity,
         plan=Grid((FULL_NESTEROV,), seeds=(0,)),
@@ -166,6 +171,7 @@ CLAIMS = (
     ),
     on_best_eta(
         id="rso.best-eta.full-steps.price",
+        theorems=("rso_best_eta",),
         statement="with gradient steps of full length the paper's t = 1/2 costs 49 % more than the best",
         quantity=PRICE,
         plan=Grid((FULL_GRADIENT,), seeds=(0,)),

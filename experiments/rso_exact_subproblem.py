@@ -221,6 +221,7 @@ CLAIMS = (
     ),
     on_exact_rounds(
         id="rso.exact-rate.recalled-18",
+        theorems=("rso_exact_subproblem",),
         statement="with exact subproblems the squared gradient norms sum to at most 18 Lhat (f_0 - E f_K)",
         source=PAPER + "; implied by rso.exact-rate (3.6 < 18): it can fail only together with it",
         known="recalled",
@@ -234,6 +235,7 @@ CLAIMS = (
     ),
     on_exact_rounds(
         id="rso.exact-rate.any-sampling",
+        theorems=("rso_exact_subproblem",),
         statement="the constant 3.6 survives a Gaussian basis, for which E P P^T = I but P^T P is not (m/r) I",
         source="the paper's practice, N(0, 1/r) entries, taken for its theory; asked by a reviewer (second-hand)",
         known="second-hand",

@@ -111,6 +111,7 @@ CLAIMS = (
     ),
     on_gaussian_steps(
         id="rso.gaussian-step.orthogonal-price",
+        theorems=("rso_gaussian_safe",),
         statement="a Gaussian basis keeps the price 2 / (a (2 - a)) of an orthogonal one",
         source="not a theorem: the price of one step with the condition on P^T P left out, to be tested",
         plan=ISOTROPIC,

@@ -145,6 +145,7 @@ CLAIMS = (
     ),
     on_gaussian_rounds(
         id="rso.gaussian-exact.small",
+        theorems=("rso_gaussian_isotropic",),
         statement="the constant of large m holds at m = 4, r = 1 too",
         source="not a theorem: the limit of large m left out, to be tested",
         plan=SMALL,
@@ -154,6 +155,7 @@ CLAIMS = (
     ),
     on_gaussian_rounds(
         id="rso.gaussian-exact.single-column",
+        theorems=("rso_gaussian_isotropic",),
         statement="for r = 1 it is 2 / (1 - E (1 + t chi2_m / m)^-2), 4.062 at m = 4",
         kind="equality",
         plan=SMALL,

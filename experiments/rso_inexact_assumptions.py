@@ -250,6 +250,7 @@ CLAIMS = (
     on(
         VALUE,
         id="rso.accuracy.envelope.regression",
+        theorems=("rso_accuracy_envelope",),
         statement="they stay below the envelope of their own decrease and eps",
         quantity=ENVELOPE,
         estimate=Range("envelope"),
@@ -268,6 +269,7 @@ CLAIMS = (
     on(
         UNDERSTATED,
         id="rso.accuracy.understated",
+        theorems=("rso_relative_value", "rso_relative_residual"),
         statement="the price of a relative accuracy, in value or residual, survives an L that is half of the true one",
         source="not a theorem: the price with the assumption on L left out, to be tested",
         predicted=Outcome.VIOLATED,
@@ -276,6 +278,7 @@ CLAIMS = (
     on(
         UNDERSTATED,
         id="rso.accuracy.understated.price",
+        theorems=("rso_relative_value", "rso_relative_residual"),
         statement="with x = 2 times the curvature assumed it is 2 x / (1 - q^2), q = (1 + w x t) / (1 + x t)",
         kind="equality",
         limit=true_price,
@@ -285,6 +288,7 @@ CLAIMS = (
     on(
         UNDERSTATED,
         id="rso.accuracy.understated.envelope",
+        theorems=("rso_accuracy_envelope",),
         statement="the envelope of all weightings survives an L that is half of the true one",
         source="not a theorem: the envelope with the assumption on L left out, to be tested",
         quantity=ENVELOPE,
@@ -297,6 +301,7 @@ CLAIMS = (
     on(
         STILL,
         id="rso.accuracy.understated.standing-still",
+        theorems=("rso_inexact_subproblem", "rso_weighted_inexact"),
         statement="the prices 2 (1+t) / t of eps and C(t, 1) survive an L that is half of the true one",
         source="not a theorem: the price with the assumption on L left out, to be tested",
         predicted=Outcome.VIOLATED,
@@ -306,6 +311,7 @@ CLAIMS = (
     on(
         STILL,
         id="rso.accuracy.understated.standing-still.price",
+        theorems=("rso_inexact_subproblem", "rso_weighted_inexact"),
         statement="standing still on curvature x Lhat costs 2 (1 + x t) / t: 8 in the place of 6 for x = 2 and t = 1/2",
         kind="equality",
         limit=lambda setting: 2 * (1 + setting.stretch * setting.t) / setting.t,
@@ -326,6 +332,7 @@ CLAIMS = (
     on(
         UPHILL,
         id="rso.accuracy.absolute.low-weight.price",
+        theorems=("rso_absolute_residual",),
         statement="there a step uphill at curvature -Lhat costs 6, for every P, where the formula says 14/3",
         kind="equality",
         limit=6.0,
@@ -344,6 +351,7 @@ CLAIMS = (
     on(
         LOW,
         id="rso.accuracy.low-weight.paid",
+        theorems=("rso_weighted_inexact",),
         statement="there decrease + a eps can be -1/6 of the squared gradient over Lhat, so no constant would do",
         kind="equality",
         quantity="Lhat times (decrease of the loss + a eps) over the squared gradient norm",

@@ -119,6 +119,7 @@ CLAIMS = (
     ),
     Claim(
         id="rso.inexact-floor.recalled-18",
+        theorems=("rso_inexact_subproblem",),
         statement="subproblems within eps of their minimum on average over P leave a floor of at most 18 Lhat eps",
         source="Chen et al. (2025), https://arxiv.org/abs/2502.07222, main theorem; its body was not read; "
         "implied by rso.inexact-floor (6 < 18): it can fail only together with it",

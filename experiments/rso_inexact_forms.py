@@ -200,6 +200,7 @@ CLAIMS = (
     ),
     on_inexact(
         id="rso.inexact.residual.beyond",
+        theorems=("rso_relative_residual",),
         statement="beyond the domain, t = 1/2 and s = 3/4, an indefinite quadratic costs 65 / 4.18 = 15.55 where the formula says 12.52",
         cost_s=0.1,
         kind="equality",
@@ -209,6 +210,7 @@ CLAIMS = (
     ),
     on_inexact(
         id="rso.inexact.residual.beyond.formula",
+        theorems=("rso_relative_residual",),
         statement="the formula of a relative residual holds beyond its domain too",
         source="not a theorem: the price with the limit on s left out, to be tested",
         cost_s=0.0,
@@ -228,6 +230,7 @@ CLAIMS = (
     ),
     on_inexact(
         id="rso.inexact.envelope",
+        theorems=("rso_accuracy_envelope",),
         statement="one round of accuracy eps in value never costs more than the envelope of its own decrease and eps, and attains it",
         quantity="mean squared gradient norm over the envelope at the decrease and the eps of the run",
         plan=Grid((Setting("lazy", 0.5, rounds=1), Setting("lazy", 0.9, rounds=1, t=0.8)), seeds=tuple(range(6)), chunk=6),
@@ -236,6 +239,7 @@ CLAIMS = (
     ),
     on_inexact(
         id="rso.inexact.envelope.scattered",
+        theorems=("rso_accuracy_envelope",),
         statement="scattered points over several rounds stay below the envelope of their mean decrease and mean eps",
         cost_s=0.0,
         quantity="mean squared gradient norm over the envelope at the decrease and the eps of the run",

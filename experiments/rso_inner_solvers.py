@@ -211,6 +211,7 @@ CLAIMS = (
     ),
     claimed(
         id="rso.inner-solvers.prox",
+        theorems=("rso_loss_factor",),
         statement="with a proximal term a round takes (r/m)(1 - (1 + t)^-2), for two decades of t and any number of steps",
         plan=Grid(tuple(Setting(t=t, interval=T, columns=8) for t in (0.017, 0.17, 1.7) for T in (1, 4)), **MANY),
         limit=prox_share,

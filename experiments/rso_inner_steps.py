@@ -221,6 +221,7 @@ CLAIMS = (
     ),
     on_inner_steps(
         id="rso.inner-steps.curvature",
+        theorems=("rso_inner_steps",),
         statement="the points of these transformer runs need no curvature above the L that was assumed",
         cost_s=0.0,
         quantity="largest curvature between the points that the theorem compares, over the L assumed",
@@ -231,6 +232,7 @@ CLAIMS = (
     ),
     on_inner_steps(
         id="rso.inner-steps.too-long",
+        theorems=("rso_inner_steps",),
         statement="two inner steps beyond 1 / (Lhat + 1/eta) turn back: 32/7 per first gradient at 1.5 times that step, t = 1/2",
         kind="equality",
         quantity="sum of squared gradient norms in the subspace at the rounds' starts over Lhat times the decrease of the loss",

@@ -126,6 +126,7 @@ CLAIMS = (
     ),
     on_the_rate(
         id="rso.linear-rate.random-basis.full-factor",
+        theorems=("rso_loss_factor",),
         statement="a random basis of r = m/4 keeps the factor (1 + t mu / L)^-2 of the full one",
         source="not a theorem: the factor for r = m with that condition left out, to be tested",
         plan=Grid((Setting(2, rounds=60, window=30, inner=8),), tuple(range(16)), chunk=16),
@@ -137,6 +138,7 @@ CLAIMS = (
     ),
     on_the_rate(
         id="rso.linear-rate.without-pl",
+        theorems=("rso_loss_factor",),
         statement="far out on a loss that grows like a logarithm RSO still contracts by the factor of the curvature at its minimum",
         source="not a theorem: the factor where the inequality of Polyak and Lojasiewicz fails, to be tested",
         cost_s=0.0,

@@ -122,6 +122,7 @@ CLAIMS = (
     ),
     on_one_step(
         id="rso.one-inner-step.larger-eta",
+        theorems=("rso_step_against_solution",),
         statement="beyond t = 1/2 curvature -Lhat makes the exact subproblem the better one: the step gains 3 (1-t)^2 / (t (2-t)) of it",
         kind="equality",
         plan=LARGER,
@@ -138,6 +139,7 @@ CLAIMS = (
     ),
     on_one_step(
         id="rso.one-inner-step.any-eta",
+        theorems=("rso_step_against_solution",),
         statement="one step gains at least as much as the exact subproblem beyond t = 1/2 too",
         source="not a theorem: the gain of one step with the limit on t left out, to be tested",
         cost_s=0.0,

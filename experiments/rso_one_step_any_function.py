@@ -115,6 +115,7 @@ CLAIMS = (
     ),
     on_functions(
         id="rso.one-step-any-function.larger-t",
+        theorems=("rso_one_step_against_solution",),
         statement="on nearly linear parts of robust regression, at t = 8, the solution gains more than one step",
         kind="upper",
         plan=LARGER,
@@ -124,6 +125,7 @@ CLAIMS = (
     ),
     on_functions(
         id="rso.one-step-any-function.any-t",
+        theorems=("rso_one_step_against_solution",),
         statement="one step gains at least as much as the exact subproblem at t = 8 too",
         source="not a theorem: the gain of one step with the limit on t left out, to be tested",
         cost_s=0.0,

@@ -160,6 +160,7 @@ CLAIMS = (
     ),
     on_rounds(
         id="rso.rounds.gaussian",
+        theorems=("rso_rounds",),
         statement="in a Gaussian basis the sum on L |W|^2 / 2 is v_K with the share (r/m) a (2 - a (m+r+1)/m), a = 1/3, for (r/m) 5/9",
         dossier="rso C8",
         kind="equality",
@@ -168,6 +169,7 @@ CLAIMS = (
     ),
     on_rounds(
         id="rso.rounds.gaussian.orthogonal-sum",
+        theorems=("rso_rounds",),
         statement="a Gaussian basis keeps the sum v_K of an orthogonal one",
         source="not a theorem: the sum with the condition on P^T P left out, to be tested",
         dossier="rso C8",
@@ -180,6 +182,7 @@ CLAIMS = (
     ),
     on_rounds(
         id="rso.rounds.smallest",
+        theorems=("rso_smallest_gradient",),
         statement="with a random basis the smallest of two gradients can be 13/5 of Lhat times the fall on L |W|^2 / 2: m = 2, r = 1",
         kind="equality",
         quantity=rso_rates.SMALLEST,
@@ -190,6 +193,7 @@ CLAIMS = (
     ),
     on_rounds(
         id="rso.rounds.smallest.full-basis",
+        theorems=("rso_smallest_gradient",),
         statement="the promise 16/7 of a full basis for the smallest gradient survives a random basis",
         source="not a theorem: the bound for r = m with that condition left out, to be tested",
         cost_s=0.0,

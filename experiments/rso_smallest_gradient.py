@@ -168,6 +168,7 @@ CLAIMS = (
     ),
     on_the_smallest(
         id="rso.smallest-gradient.short-form",
+        theorems=("rso_smallest_gradient",),
         statement="the formula of t <= 1 holds beyond t = 1 too",
         source="not a theorem: the bound for t <= 1 with that condition left out, to be tested",
         cost_s=0.0,

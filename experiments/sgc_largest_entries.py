@@ -190,6 +190,7 @@ CLAIMS = (
     ),
     on_largest(
         id="sgc.largest.stall.adam",
+        theorems=("sgc_largest_entries",),
         statement="with Adam among the measurements it moves, by more than 1 %",
         kind="lower",
         quantity="largest relative change of the squared gradient norm of f",
@@ -206,6 +207,7 @@ CLAIMS = (
     ),
     on_largest(
         id="sgc.largest.stall.adam.stays",
+        theorems=("sgc_largest_entries",),
         statement="with Adam among the measurements it stays where it is, too",
         kind="equality",
         quantity="squared gradient norm of f where it is farthest from its start",

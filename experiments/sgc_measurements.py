@@ -124,6 +124,7 @@ CLAIMS = (
     ),
     on_measurements(
         id="sgc.measurements.unscaled",
+        theorems=("sgc_measurements",),
         statement="columns that are not scaled to length 1 spread by 2/k, whatever the vector",
         limit=lambda setting: 2 / setting.measurements,
     ),

@@ -184,6 +184,7 @@ CLAIMS = (
     ),
     on_moments(
         id="sgc.moment.floor.in-turn",
+        theorems=("sgc_momentum",),
         statement="with two supports in turn it misses b1^2 / (1 + b1^2)",
         plan=Grid((IN_TURN,), (0, 1, 2)),
         estimate=Range("best"),
@@ -202,6 +203,7 @@ CLAIMS = (
     ),
     on_moments(
         id="sgc.moment.measurements",
+        theorems=("sgc_momentum",),
         statement="while the averaged measurements are those of the averaged gradient",
         kind="upper",
         quantity="distance of the state from A m, relative",
@@ -213,6 +215,7 @@ CLAIMS = (
     ),
     on_moments(
         id="sgc.moment.outside.fixed-life",
+        theorems=("sgc_momentum",),
         statement="where every entry stays for T steps, those that leave hold the most, and nearly half lies outside at T = 10",
         quantity=sparse_recovery.momentum_outside.quantity,
         plan=LIVES,

@@ -193,6 +193,7 @@ CLAIMS = (
     ),
     on_matrices(
         id="sgc.recovery",
+        theorems=("sgc_recovery",),
         statement="below the coherence 1/(2s-1) every s-sparse vector is recovered",
         source=TROPP,
         plan=Grid((Matrix("leaning", 2), Matrix("leaning", 4), Matrix("leaning", 4, "one magnitude"), *GAUSSIAN), SEEDS),
@@ -202,6 +203,7 @@ CLAIMS = (
     ),
     on_matrices(
         id="sgc.recovery.gaussian",
+        theorems=("sgc_recovery",),
         statement="far above it, 2 s log(d/s) Gaussian measurements recover 95 % of the vectors with normal entries",
         kind="lower",
         quantity="share of the sparse vectors that are recovered",
@@ -210,6 +212,7 @@ CLAIMS = (
     ),
     on_matrices(
         id="sgc.recovery.one-magnitude",
+        theorems=("sgc_recovery",),
         statement="and 95 % of those with entries of one magnitude, as a step of Adam has",
         source="the rule of thumb of dossier C1, taken for a step of Adam; to be tested",
         kind="lower",

@@ -142,6 +142,7 @@ CLAIMS = (
     ),
     on_aims(
         id="subzero.cosine-gain",
+        theorems=("subzero_cosine",),
         statement="a subspace raises the mean squared cosine to the gradient by half or more over the 1/d of whole directions",
         source="Yu et al. (2024), 2410.08989, a figure on cosines, read literally; only notes were read",
         known="second-hand",
@@ -176,6 +177,7 @@ CLAIMS = (
     ),
     on_aims(
         id="subzero.cosine.mixed",
+        theorems=("subzero_cosine",),
         statement="with a vector of 4 entries beside the matrix, a gradient in the vector has (1/4) E [Y / (Y + 36 x^2)] and not 1/40",
         dossier="subzero U2",
         quantity="mean squared cosine to the gradient",

@@ -245,6 +245,7 @@ CLAIMS = (
     ),
     on_periods(
         id="subzero.refresh.kept.factor",
+        theorems=("subzero_refresh",),
         statement="a second period in the same subspace has the factor of 2 F steps over that of F",
         plan=PERIODS,
         quantity="factor of E |x|^2 of a second period in the same subspace",
@@ -307,6 +308,7 @@ CLAIMS = (
     ),
     on_shares(
         id="subzero.captured.one-side.moment",
+        theorems=("subzero_captured_energy",),
         statement="one matrix for both sides sees c^4 of e e^T, and E c^8 = 35/128 in two dimensions",
         plan=ONE_SIDE,
         limit=35 / 128,

@@ -129,6 +129,7 @@ CLAIMS = (
     ),
     on_periods(
         id="subzero.refresh-often",
+        theorems=("subzero_refresh",),
         statement="at equal steps a new subspace at every step leaves less of |x|^2 than one every 36 steps",
         kind="ordering",
         quantity="share of |x|^2 left, F = 1 less F = 36",

@@ -179,6 +179,7 @@ CLAIMS = (
     ),
     runs(
         id="gradient-descent.worst-case.attained",
+        theorems=("gradient_sum_from_gap",),
         statement="gradient descent on L |W|^2 / 2 is its own semidefinite worst case",
         plan=DESCENT,
         estimate=Range("isotropic share"),
@@ -189,6 +190,7 @@ CLAIMS = (
     *(
         runs(
             id=f"gradient-descent.worst-case.{name}",
+            theorems=("gradient_sum_from_gap",),
             statement=f"no run of gradient descent on an {name} instance exceeds the semidefinite worst case of its rule",
             plan=DESCENT,
             estimate=Range(f"{name} share"),
@@ -207,6 +209,7 @@ CLAIMS = (
     ),
     runs(
         id="rso.worst-case.attained",
+        theorems=("rso_rounds",),
         statement="RSO on L |W|^2 / 2 is its own semidefinite worst case, on average over P",
         plan=ROUNDS,
         estimate=RatioOfMeans("isotropic", "semidefinite"),
@@ -216,6 +219,7 @@ CLAIMS = (
     *(
         runs(
             id=f"rso.worst-case.{name}",
+            theorems=("rso_rounds",),
             statement=f"on average over P, RSO on an {name} instance stays below the semidefinite worst case of its rule",
             plan=ROUNDS,
             estimate=RatioOfMeans(name, "semidefinite"),

@@ -153,6 +153,7 @@ CLAIMS = (
     ),
     on_bias(
         id="zo.bias.classical",
+        theorems=("two_point_bias",),
         statement="with an L2-Lipschitz Hessian the bias is at most (eps^2/6) L2 (d+4)^2",
         source="Nesterov & Spokoiny (2017), Lemma 3; implied by zo.bias: it can fail only together with it",
         known="recalled",
@@ -164,6 +165,7 @@ CLAIMS = (
     ),
     on_bias(
         id="zo.bias.rough",
+        theorems=("two_point_bias",),
         statement="where the Hessian is not Lipschitz, f = |x|^(5/2) sign(x), the bias is eps^(3/2) E |z|^(7/2)",
         kind="equality",
         plan=Grid((Curve("rough", 12, 0.01), Curve("rough", 12, 0.16)), seeds=SEEDS, chunk=2048),
@@ -172,6 +174,7 @@ CLAIMS = (
     ),
     on_rough(
         id="zo.bias.rough.order",
+        theorems=("two_point_bias",),
         statement="an eps 16 times smaller makes the bias 256 times smaller, on |x|^(5/2) sign(x) too",
         kind="lower",
         predicted=Outcome.VIOLATED,
@@ -179,6 +182,7 @@ CLAIMS = (
     ),
     on_rough(
         id="zo.bias.rough.ratio",
+        theorems=("two_point_bias",),
         statement="without a Lipschitz Hessian it is 16^(3/2) = 64 times smaller there, direction by direction",
         kind="equality",
         limit=64.0,

@@ -201,6 +201,7 @@ CLAIMS = (
     ),
     on_descent(
         id="zo.edge.beyond",
+        theorems=("zeroth_order_edge", "zeroth_order_momentum"),
         statement="past the edge the potential rises",
         dossier="zo Z5",
         kind="ordering",
@@ -214,6 +215,7 @@ CLAIMS = (
     ),
     on_descent(
         id="zo.edge.every-step",
+        theorems=("zeroth_order_edge",),
         statement="on the sphere no single step moves away from the minimum of L |x|^2 / 2 while lr < 2/(L d)",
         dossier="zo Z5",
         kind="upper",
@@ -226,6 +228,7 @@ CLAIMS = (
     ),
     on_descent(
         id="zo.edge.every-step.gaussian",
+        theorems=("zeroth_order_edge",),
         statement="... nor does a Gaussian step while lr < 2/(L (d+2))",
         dossier="zo Z5",
         kind="upper",
@@ -244,6 +247,7 @@ CLAIMS = (
     ),
     on_descent(
         id="zo.edge.moves-away",
+        theorems=("zeroth_order_conservative",),
         statement="a Gaussian step at 0.98 of the edge moves away from the minimum with P(chi^2_d > 2/(lr L)), 0.27 at d = 10",
         dossier="zo B3",
         kind="equality",
@@ -282,6 +286,7 @@ CLAIMS = (
     ),
     on_descent(
         id="zo.rate.gradient-descent-step",
+        theorems=("zeroth_order_rate",),
         statement="gradient descent's best step 1/L multiplies the loss of L |x|^2 / 2 by d + 1 on average",
         dossier="zo Z6",
         kind="equality",

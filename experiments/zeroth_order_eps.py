@@ -183,6 +183,7 @@ CLAIMS = (
     ),
     on_error(
         id="zo.best-eps.one-sided.triple",
+        theorems=("zeroth_order_best_eps",),
         statement="a one-sided difference has four times the noise, two thirds of the least error, so three times the error there",
         kind="equality",
         plan=ONE_SIDED,
@@ -213,6 +214,7 @@ CLAIMS = (
     ),
     on_walks(
         id="zo.finite-eps.kink.left",
+        theorems=("zeroth_order_finite_eps",),
         statement="beside the kink of |x| + x/10 the losses are equal where f' = -0.9: 0.81 is left of |f'|^2, whatever eps is",
         kind="equality",
         plan=KINKS,

@@ -258,6 +258,7 @@ CLAIMS = (
     ),
     on_blocks(
         id="zo.blocks.unequal.sizes",
+        theorems=("two_point_blocks",),
         statement="unequal blocks of signs have sum_b d_b |g_b|^2: it depends on where the gradient is",
         plan=UNEQUAL,
         limit=by_size,
@@ -275,6 +276,7 @@ CLAIMS = (
     ),
     on_blocks(
         id="zo.scatter.least.in-turn",
+        theorems=("two_point_least_scatter",),
         statement="one block of signs in turn has E |ghat|^2 = (d / B^2) |grad f|^2, around the mean grad f / B",
         plan=IN_TURN,
         limit=lambda s: sum(s.sizes) / len(s.sizes) ** 2,
@@ -288,6 +290,7 @@ CLAIMS = (
     ),
     on_signs(
         id="zo.sign.two-signs.largest",
+        theorems=("zeroth_order_sign",),
         statement="along two signs it falls by lr max |g_i| - lr^2 tr(H) / 2",
         limit=lambda s: s.lr * max(s.g) - s.lr**2,
     ),

@@ -192,6 +192,7 @@ CLAIMS = (
     ),
     on_estimates(
         id="zo.mask-helps",
+        theorems=("two_point_moments",),
         statement="random sparsity does not raise the scatter of the estimate relative to its own mean",
         source="ZO-Bench (Zhang et al. 2024, 2402.11592) reports gains of modest random sparsity; its text was not read",
         known="second-hand",
@@ -219,6 +220,7 @@ CLAIMS = (
     ),
     on_estimates(
         id="zo.blocks-help",
+        theorems=("two_point_blocks",),
         statement="one slope per block scatters less than as many slopes of whole Gaussian directions",
         source="ZO-Bench (Zhang et al. 2024, 2402.11592) reports a gain of block-wise estimates; its text was not read",
         known="second-hand",
@@ -233,6 +235,7 @@ CLAIMS = (
     ),
     on_estimates(
         id="zo.blocks-help.sphere",
+        theorems=("two_point_blocks",),
         statement="one slope per block scatters less than as many slopes of whole directions, on spheres and for signs",
         dossier="zo B8",
         kind="ordering",

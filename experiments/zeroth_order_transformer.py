@@ -140,6 +140,7 @@ CLAIMS = (
     ),
     on_text(
         id="zo.scatter.transformer.far.mean",
+        theorems=("two_point_moments",),
         statement="with eps = 1/2 the mean of a two-point gradient along the gradient is |grad f|^2 still",
         plan=FAR,
         quantity="E ghat^T grad f / |grad f|^2",
@@ -173,6 +174,7 @@ CLAIMS = (
     ),
     on_text(
         id="zo.blocks.transformer",
+        theorems=("two_point_blocks",),
         statement="one slope and signs per tensor have sum_b d_b |g_b|^2, d_b = entries of the tensor",
         dossier="zo B8",
         plan=EACH,
@@ -181,6 +183,7 @@ CLAIMS = (
     ),
     on_text(
         id="zo.blocks.transformer.more",
+        theorems=("two_point_blocks",),
         statement="... asked of 320 fresh rows",
         dossier="zo B8",
         plan=fresh(Text("each", "rademacher")),

@@ -280,6 +280,7 @@ CLAIMS = (
     ),
     on_steps(
         id="zo.residual.beyond",
+        theorems=("zeroth_order_residual",),
         statement="where lr |g| is 4 eps the squared estimate grows by more than two decades within six steps, on a straight line",
         dossier="zo Z12",
         kind="lower",
@@ -293,6 +294,7 @@ CLAIMS = (
     ),
     on_steps(
         id="zo.residual.nothing-curved",
+        theorems=("zeroth_order_residual",),
         statement="where nothing is curved no step is too long for a residual: its squared estimate does not grow",
         dossier="zo Z12",
         quantity="mean decades by which |ghat|^2 grows from the second to the eighth step",
@@ -306,12 +308,14 @@ CLAIMS = (
     ),
     on_opposites(
         id="zo.conservative.opposite",
+        theorems=("zeroth_order_conservative",),
         statement="a conservative step never takes the opposite, whatever f is",
         plan=grid(Opposite("wave", 1.0, eps=5.0), rows=64),
         predicted=Outcome.VIOLATED,
     ),
     on_opposites(
         id="zo.conservative.opposite.indefinite",
+        theorems=("zeroth_order_conservative",),
         statement="on a quadratic, convex or not, a conservative step never takes the opposite: f(x + v) - f(x - v) = 2 lr s^2",
         plan=grid(Opposite("convex", 2.0), Opposite("indefinite", 0.5), rows=64),
         found=Found(Outcome.ATTAINED, "2026-11-22", "it holds: never is a share of 0, which is the limit, and so meets it"),

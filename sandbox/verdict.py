@@ -8,9 +8,10 @@ resolution tau, the band is [b - tau |b|, b + tau |b|]:
     ordering  of a paired difference against b = 0: HOLDS if hi < 0, VIOLATED if lo > 0
     parity    HOLDS if the 90 % interval lies inside [-margin, +margin], VIOLATED if outside, else INCONCLUSIVE
 
-Out of scope is decided before measuring. Divergence inside the scope is VIOLATED without a fit, with one exception: where only the
-baseline of a comparison diverged the claim is neither shown nor refuted, so it is INCONCLUSIVE. The baseline is the second key of an
-estimator that compares two; a single value of an ordering or a parity claim is a difference already, and -inf says the same there.
+Out of scope is decided before measuring, except for an assumption that only the run can tell (`Claim.scope_of_rows`). Divergence inside
+the scope is VIOLATED without a fit, with one exception: where only the baseline of a comparison diverged the claim is neither shown nor
+refuted, so it is INCONCLUSIVE. The baseline is the second key of an estimator that compares two; a single value of an ordering or a
+parity claim is a difference already, and -inf says the same there.
 
 Where all samples are equal the interval is a point and would decide anything; there the p-value 2^-n (see `sandbox.fit`) must also be
 at most the error probability of one side, (1 - level) / 2, else INCONCLUSIVE.

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sandbox.fit import Estimator, Sample
@@ -93,7 +94,10 @@ class Claim:
     quantity: what is measured, in words with units; a Bound's own quantity must be the same words.
     measure(setting, seeds): one dict of plain numbers per seed; `per_seed` makes it from a function of one seed.
     limit: where there is no Bound: a number, or a function of the setting (a count from shapes, a published figure).
+    theorems: what the claim is about besides the theorem of its bound, each `x` for proofs/proof_x.py: one that it meets in other units,
+    or breaks.
     constants(setting): the numbers that the bound is evaluated at.  scope(setting): the assumption that fails there, or None.
+    scope_of_rows(samples): the same where only the run can tell, as a curvature along its path; None where all seeds meet the assumption.
     margin: of a parity claim.  tau: relative resolution; 0 for counts and deterministic equalities.
     subject: whose rows these are; claims that share runs name one subject. Default: the id.
     """
@@ -112,9 +116,11 @@ class Claim:
     estimate: Estimator
     predicted: Outcome
     bound: Bound | None = None
+    theorems: tuple[str, ...] = ()
     limit: float | Callable[[Setting], float] | None = None
     constants: Callable[[Setting], Mapping[str, float]] | None = None
     scope: Callable[[Setting], str | None] | None = None
+    scope_of_rows: Callable[[Sequence[Sample]], str | None] | None = None
     margin: float | None = None
     tau: float = 0.0
     subject: str = ""
@@ -134,12 +140,21 @@ class Claim:
         self._refuse_what_has_no_effect()
 
     def _refuse_what_has_no_effect(self) -> None:
+        if len(set(self.about)) < len(self.about):
+            own = theorem_of(self.bound)
+            raise ValueError(f"{self.id}: a theorem is named once, and that of the bound ({own}) not at all, got {self.theorems}")
         if self.constants is not None and self.bound is None:
             raise ValueError(f"{self.id}: constants are what a bound is evaluated at, and this claim has no bound; leave them out")
         against_zero = self.kind == "ordering" and self.bound is None and not self.limit
         if self.tau and (self.kind == "parity" or against_zero):
             other = "the margin is its resolution" if self.kind == "parity" else "it is relative to a limit, which is 0 here"
             raise ValueError(f"{self.id}: tau {self.tau} would have no effect on a claim of kind {self.kind!r}: {other}; leave it out")
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The theorems that the claim is about, that of its bound first."""
+        own = theorem_of(self.bound)
+        return (own, *self.theorems) if own else self.theorems
 
     @property
     def rows_of(self) -> str:
@@ -157,6 +172,11 @@ class Claim:
         if callable(self.limit):
             return float(self.limit(setting))
         return 0.0 if self.limit is None else float(self.limit)
+
+
+def theorem_of(bound: Bound | None) -> str | None:
+    """`x` where the bound is proved in proofs/proof_x.py, None where it is not."""
+    return Path(bound.proof).stem.removeprefix("proof_") if bound is not None and bound.proof else None
 
 
 def refuse_repeated(what: str, entries: Sequence[Any]) -> None:

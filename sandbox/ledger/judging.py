@@ -93,6 +93,8 @@ def corrected(found: Mapping[str, Sequence[Case]], family: int) -> dict[str, tup
 
 def _verdict(claim: Claim, setting: Setting, samples: Sequence[Sample]) -> Verdict:
     limit, reason = limit_or_reason(claim, setting)
+    if reason is None and claim.scope_of_rows is not None:
+        reason = claim.scope_of_rows(samples)
     if reason is not None:
         return out_of_scope(claim.kind, reason)
     return judge(claim.estimate(samples, claim.quantity), claim.kind, limit=limit, tau=claim.tau, margin=claim.margin)

@@ -232,6 +232,16 @@ def test_some_settings_out_of_scope_leave_the_others(folder):
     assert results["toy.shared"].outcome is Outcome.HOLDS
 
 
+def test_an_assumption_that_only_the_run_can_tell(folder):
+    """All rows are measured, and the setting whose own rows break the assumption promises nothing."""
+    broken = 'lambda samples: "y reached 2" if max(one.values["y"] for one in samples) >= 2 else None'
+    folder.edit('claim(id="toy.shared",', f'claim(id="toy.shared", scope_of_rows={broken},')
+    first, second = run(folder, ["toy.shared"])["toy.shared"].cases
+    assert {call.split()[0] for call in folder.calls} == {"1.0", "2.0"}
+    assert (first.verdict.outcome, second.verdict.outcome) == (Outcome.HOLDS, Outcome.OUT_OF_SCOPE)
+    assert second.verdict.reason == "y reached 2"
+
+
 def test_a_condition_of_the_bound_that_fails_is_out_of_scope(folder):
     folder.edit(
         "CLAIMS = (",

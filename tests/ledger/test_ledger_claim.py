@@ -1,6 +1,6 @@
 """What a claim refuses, what it is judged against, and settings as plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import sympy
@@ -11,6 +11,7 @@ from sandbox.verdict import Outcome
 
 t = sympy.Symbol("t", positive=True)
 BOUND = Bound("b", "q", 2 * t, (t < 2,), "upper", "derived")
+PROVED = replace(BOUND, proof="proofs/proof_x.py")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def claim(**changed):
         ({"kind": "parity", "margin": 0.1, "tau": 0.5}, "tau 0.5 would have no effect on a claim of kind 'parity': the margin"),
         ({"kind": "ordering", "tau": 0.5}, "tau 0.5 would have no effect on a claim of kind 'ordering': it is relative to a limit"),
         ({"limit": 1.0, "constants": dict}, "a bound is evaluated at, and this claim has no bound"),
+        ({"limit": 1.0, "theorems": ("x", "x")}, r"a theorem is named once, and that of the bound \(None\) not at all, got \('x', 'x'\)"),
+        ({"bound": PROVED, "constants": dict, "theorems": ("y", "x")}, r"that of the bound \(x\) not at all, got \('y', 'x'\)"),
     ],
 )
 def test_what_a_claim_refuses(changed, message):
@@ -78,6 +81,12 @@ def test_limits_from_a_number_a_function_and_a_bound():
     assert bounded.limit_at(Setting(1.5)) == 3.0
     with pytest.raises(OutOfScope, match="b requires t < 2"):
         bounded.limit_at(Setting(2.0))
+
+
+def test_a_claim_is_about_the_theorem_of_its_bound_and_those_it_names():
+    assert claim(limit=1.0).about == () == claim(bound=BOUND, constants=dict).about
+    assert claim(limit=1.0, theorems=("y",)).about == ("y",)
+    assert claim(bound=PROVED, constants=dict, theorems=("y", "z")).about == ("x", "y", "z")
 
 
 def test_found_replaces_what_is_expected_and_not_what_was_predicted():
