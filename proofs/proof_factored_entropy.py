@@ -71,12 +71,13 @@ def step_4_no_smaller_limit_will_do():
     assert (divergence(V, rank_one(V)) - sympy.Rational(999, 1000) * limit).is_positive
 
 
-def step_5_with_the_smaller_entropy_dropped_for_the_rank_the_limit_fails():
-    """A diagonal of rank 2 in a 2 x 2 matrix of unequal shares: log 2 is a limit, half of the entropy is none."""
-    V = sympy.diag(1, 3)
-    mine = entropy_of([sympy.Rational(1, 4), sympy.Rational(3, 4)])
-    assert is_zero_in_logs(divergence(V, rank_one(V)) - 4 * mine)
-    assert (divergence(V, rank_one(V)) - 4 * mine / 2).is_positive
+def step_5_with_shannon_s_entropy_dropped_for_the_collision_entropy_the_limit_fails():
+    """A diagonal of shares 1/4 and 3/4 attains its entropy, below log 2 and above the -log(1/16 + 9/16) = log(8/5) of a collision."""
+    V, shares = sympy.diag(1, 3), [sympy.Rational(1, 4), sympy.Rational(3, 4)]
+    loss, limit = divergence(V, rank_one(V)), error_limit.value.subs(S, 4)
+    assert is_zero_in_logs(loss - limit.subs(entropy, entropy_of(shares)))
+    assert (limit.subs(entropy, sympy.log(2)) - loss).is_positive
+    assert (loss - limit.subs(entropy, -sympy.log(sum(p**2 for p in shares)))).is_positive
 
 
 def step_6_the_error_of_an_entry_is_the_sum_of_the_minors_through_it():

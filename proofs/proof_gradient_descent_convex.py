@@ -235,10 +235,11 @@ def step_15_with_convexity_dropped_a_maximum_is_never_left():
     assert loss > loss_from_distance.value.subs(many)
 
 
-def step_16_with_one_inequality_dropped_these_multipliers_are_no_certificate():
-    """At t = s = L = 1 each of the three is needed: without it the rest of the sum is negative somewhere."""
+def step_16_with_one_inequality_dropped_V_may_increase():
+    """At t = s = L = 1 the three are enough, and each is needed: gradients and values that satisfy the other two let V increase."""
     numbers = {t: 1, s: 1, L: 1}
-    for left_out, point in ((0, {x: -1, g0: 1, g1: 1}), (1, {x: 0, g0: 0, g1: 1}), (2, {x: 0, g0: 0, g1: 1})):
-        terms = [multiplier * Q for i, (multiplier, Q) in enumerate(descent_of_V.hypotheses) if i != left_out]
-        rest = (descent_of_V.claim + sum(terms)).subs(numbers).subs(point).expand()
-        assert counterexample(rest, ()) is not None
+    claim, three = descent_of_V.claim.subs(numbers), [Q.subs(numbers) <= 0 for _, Q in descent_of_V.hypotheses]
+    assert len(three) == 3 and counterexample(claim, three) is None
+    for left_out in range(3):
+        assert counterexample(claim, three[:left_out] + three[left_out + 1 :]) is not None
+    assert counterexample(claim - x**2 / 1000, three) is not None  # nor can V fall by a thousandth of the squared distance

@@ -84,7 +84,9 @@ def step_07_steps_without_details_leave_the_details_of_the_weight():
 def step_08_so_the_loss_is_at_least_that_of_the_details():
     """L (u^2 + v^2) / 2 = L (u + v)^2 / 4 + L (u - v)^2 / 4: the first part can be solved, the second never moves."""
     assert is_zero(L * (u**2 + v**2) / 2 - L * (u + v) ** 2 / 4 - L * (u - v) ** 2 / 4)
-    assert counterexample((u + v) ** 2, (u >= -1, u <= 1, v >= -1, v <= 1)) is None
+    loss, details = L * (u**2 + v**2) / 2, L * (u - v) ** 2 / 4
+    assert counterexample(loss - details, (L > 0,)) is None
+    assert counterexample(loss - sympy.Rational(1001, 1000) * details, (L > 0,)) is not None  # reached where u + v = 0
 
 
 def step_09_frozen_loss_attained_where_the_approximation_is_solved():

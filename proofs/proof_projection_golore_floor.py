@@ -135,8 +135,15 @@ def step_11_dropped_randomness_with_all_directions_there_is_no_floor():
 
 
 def step_12_dropped_independence_the_noise_alone_is_captured_and_nothing_moves():
-    """Pi = the noise rows, as in proof_projection_stall.py: factor 1, not the one above."""
-    assert factor.subs({n: 2, r: 1, lr: sympy.Rational(1, 10)}) != 1
+    """Pi = the noise rows, as in proof_projection_stall.py: no row of the signal moves, where the factor says 723/800: E cos^2 = 1/2 and
+    E cos^4 = 3/8 on the circle.
+    """
+    X, noise_rows = rows_of_signal(2, 1), sympy.diag(0, 1)
+    G = sympy.Matrix([[X[0, 0], X[0, 1]], [0, sigma]])
+    assert (X - lr * noise_rows * G)[0, :] == X[0, :]
+    numbers = {n: 2, r: 1, lr: sympy.Rational(1, 10)}
+    assert factor.subs(numbers) == 1 - 2 * sympy.Rational(1, 10) / 2 + sympy.Rational(1, 100) * sympy.Rational(3, 8)
+    assert floor.subs(numbers).subs(sigma, 1) < 1  # so that from the energy 1 the law without independence would let it fall
 
 
 def step_13_beyond_the_largest_rate_the_energy_grows():

@@ -123,8 +123,18 @@ def step_11_gaussian_entries_hold_more_than_the_worst_case():
 
 
 def step_12_dropped_exactness_of_the_gradient_the_sum_has_no_bound():
-    """In step 7 f decreases by 0 while the squared gradient is 2."""
-    assert (sgc.gradient_sum.value.subs(concrete) * 0 - energy([1, 1])) < 0
+    """f = |w|^2 / 2 over the signals, each at 1, and half of 4 entries are kept. Four signals: a step pays exactly for the squared
+    gradient 4. Two signals beside the noise of step 7: f does not decrease, while the squared gradient is 2.
+    """
+    numbers = {L: 1, lr: sympy.Rational(1, 2), s: 2, d: 4}
+    assert sgc.gradient_sum.value.subs(numbers) * decrease([1, 1, 1, 1], 4) == 4
+    assert sgc.gradient_sum.value.subs(numbers) * decrease([1, 1, 2, -2], 2) == 0 < energy([1, 1])
+
+
+def decrease(seen: list, n_signals: int) -> sympy.Expr:
+    """Of f from all signals at 1, by one step of lr = 1/2 along the two largest entries of what is seen."""
+    step = largest(seen, 2)[:n_signals]
+    return (n_signals - energy([1 - sympy.Rational(1, 2) * e for e in step])) / 2
 
 
 def step_13_dropped_noise_above_the_signal_the_signal_is_kept():
