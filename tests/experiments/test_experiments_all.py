@@ -663,6 +663,13 @@ PREDICTED = {
         "rso.gaussian-exact.single-column": "HOLDS",
         "rso.gaussian-exact.stable-aspect": "HOLDS",
     },
+    "rso_gaussian_losses": {  # before
+        "rso.gaussian-losses": "HOLDS",
+        "rso.gaussian-losses.stationary": "HOLDS",
+        "rso.gaussian-losses.small": "VIOLATED",
+        "rso.gaussian-losses.far": "ATTAINED",
+        "rso.gaussian-losses.far.falls": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
@@ -806,6 +813,25 @@ PREDICTED = {
         "adam-mini.partition.fan-out": "HOLDS",
         "adamw.norm-decay": "HOLDS",
     },
+    "adam_mini_leave_one_out": {
+        "adam-mini.leave-one-out.query": "HOLDS",
+        "adam-mini.leave-one-out.key": "HOLDS",
+        "adam-mini.leave-one-out.value": "HOLDS",
+        "adam-mini.leave-one-out.attention-out": "HOLDS",
+        "adam-mini.leave-one-out.ffn-in": "HOLDS",
+        "adam-mini.leave-one-out.ffn-gate": "HOLDS",
+        "adam-mini.leave-one-out.ffn-out": "HOLDS",
+        "adam-mini.leave-one-out.embedding": "VIOLATED",
+        "adam-mini.leave-one-out.head": "VIOLATED",
+        "adam-mini.leave-one-out.norm": "HOLDS",
+    },
+    "adam_mini_trajectory": {
+        "adam-mini.trajectory.adafactor": "HOLDS",
+        "adam-mini.trajectory.adafactor-momentum": "VIOLATED",
+        "adam-mini.trajectory.came": "HOLDS",
+        "adam-mini.trajectory.sign": "HOLDS",
+        "adam-mini.trajectory.order": "HOLDS",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -814,6 +840,8 @@ TIERS = {
     "fine_tuning_on_text": "full",
     "adam_mini_throughput": "study",
     "adam_mini_partition_control": "study",
+    "adam_mini_leave_one_out": "study",
+    "adam_mini_trajectory": "full",
     "worst_case_of_rules": "full",
     "rso_gradient_count": "full",
     "adam_mini_descent": "full",
@@ -822,7 +850,7 @@ TIERS = {
     "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
 }  # all others: quick
-TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text", "adam_mini_partition_control"}
+TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text", "adam_mini_partition_control", "adam_mini_leave_one_out"}
 every_file = pytest.mark.parametrize("name", PREDICTED)
 
 
