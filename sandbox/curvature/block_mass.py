@@ -70,14 +70,20 @@ def groups(labels: np.ndarray | torch.Tensor, n: int) -> list[np.ndarray]:
 
     Raises ValueError where the number of labels is not n.
     """
+    flat = check_labels(labels, n)
+    order = np.argsort(flat, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(flat[order])) + 1)
+
+
+def check_labels(labels: np.ndarray | torch.Tensor, n: int) -> np.ndarray:
+    """The labels as an array (n,). Raises ValueError where their number is not n."""
     flat = np.asarray(labels).reshape(-1)
     if len(flat) != n:
         raise ValueError(
             f"a partition of a {n} x {n} Hessian needs one label for each of its {n} rows, got {len(flat)} labels; "
             f"take the labels and the Hessian of the same tensors"
         )
-    order = np.argsort(flat, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(flat[order])) + 1)
+    return flat
 
 
 def diagonal_share(H: np.ndarray) -> float:
