@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox.ledger.proofs import Proof
-from sandbox.theory.certificate import Certificate, Identity
-from sandbox.theory.coq import NoCoq, compiled, document
+from sandbox.theory.coq import NoCoq, Proved, compiled, document
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,15 @@ class Second:
         return f"coq: {self.id}: {self.theorems} theorem{'s' * (self.theorems != 1)} {self.status}{': ' * bool(self.said)}{self.said}"
 
 
-def certificates(path: Path) -> tuple[Certificate | Identity, ...]:
+def certificates(path: Path) -> tuple[Proved, ...]:
     """Raises TypeError for anything else in CERTIFICATES, ValueError where two have one name."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = tuple(getattr(module, "CERTIFICATES", ()))
     for one in found:
-        if not isinstance(one, Certificate | Identity):
-            raise TypeError(f"CERTIFICATES of {path.name} must hold Certificate and Identity, got {type(one).__name__}")
+        if not isinstance(one, Proved):
+            raise TypeError(f"CERTIFICATES of {path.name} must hold Certificate, Identity and Induction, got {type(one).__name__}")
     if len({one.name for one in found}) < len(found):
         raise ValueError(f"the certificates of {path.name} must have names of their own, got {[one.name for one in found]}")
     return found
@@ -48,7 +47,7 @@ def asked(root: Path, chosen: Sequence[Proof], folder: Path) -> tuple[Second, ..
     return tuple(_asked(proof, held, folder) for proof, held in having)
 
 
-def _asked(proof: Proof, held: Sequence[Certificate | Identity], folder: Path) -> Second:
+def _asked(proof: Proof, held: Sequence[Proved], folder: Path) -> Second:
     try:
         compiled(document(held), folder, name=f"proof_{proof.id}")
     except NoCoq as missing:

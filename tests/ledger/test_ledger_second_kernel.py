@@ -30,7 +30,7 @@ def test_a_file_without_certificates_asks_nothing(proof, tmp_path):
 
 def test_anything_else_and_a_name_used_twice_are_refused(proof, tmp_path):
     proof("(x + 1,)")
-    with pytest.raises(TypeError, match="must hold Certificate and Identity, got Add"):
+    with pytest.raises(TypeError, match="must hold Certificate, Identity and Induction, got Add"):
         certificates(tmp_path / "proofs" / "proof_toy.py")
     proof("(Identity('a', x, x), Identity('a', x, x))")
     with pytest.raises(ValueError, match="must have names of their own, got \\['a', 'a'\\]"):

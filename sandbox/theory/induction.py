@@ -1,0 +1,78 @@
+"""Proofs by induction over a natural number, from one weighted sum: the step from n to n + 1.
+
+    Induction(name, claim, index=n, sequences=((now, start, after), ...), factor=.., hypotheses=.., squares=..)
+
+A sequence is a symbol `now` for its n-th number, its 0-th number, and the next one as an expression of what there is at n; `after` is
+a symbol of its own where nothing is known of the next one but the hypotheses. Powers are sequences: (x, 1, rho * x) is rho^n. So
+are sums: (total, 0, total + term). The claim, a polynomial, then holds for every n because it holds at n = 0 and
+
+    claim at n + 1  +  sum_i multiplier_i Q_i  =  factor * claim at n  +  sum_j weight_j form_j^2
+
+with factor, multipliers and weights >= 0, and Q_i <= 0 at every n. For the relation "=" every Q_i is 0, and no sign matters.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy
+
+from sandbox.theory.certificate import Certificate, Refuted, counterexample, is_zero
+
+Weighted = tuple[tuple[sympy.Expr, sympy.Expr], ...]
+
+
+@dataclass(frozen=True)
+class Induction:
+    """claim >= 0, or = 0, for n = 0, 1, 2, ... on `domain`, relations of the parameters."""
+
+    name: str
+    claim: sympy.Expr
+    index: sympy.Symbol
+    sequences: tuple[tuple[sympy.Symbol, sympy.Expr, sympy.Expr], ...]
+    factor: sympy.Expr = sympy.Integer(1)
+    hypotheses: Weighted = ()
+    squares: Weighted = ()
+    domain: tuple[sympy.Basic, ...] = ()
+    relation: Literal[">=", "="] = ">="
+
+    @property
+    def first(self) -> sympy.Expr:
+        """The claim at n = 0."""
+        return self.claim.subs({self.index: 0, **{now: start for now, start, _ in self.sequences}}, simultaneous=True)
+
+    @property
+    def after(self) -> sympy.Expr:
+        """The claim at n + 1, in terms of what there is at n."""
+        return self.claim.subs({self.index: self.index + 1, **{now: after for now, _, after in self.sequences}}, simultaneous=True)
+
+    @property
+    def step(self) -> Certificate:
+        return Certificate(
+            name=f"{self.name}_step",
+            claim=sympy.expand(self.after),
+            hypotheses=((self.factor, sympy.expand(-self.claim)), *self.hypotheses),
+            squares=self.squares,
+            domain=(*self.domain, self.index >= 0),
+        )
+
+    def check(self) -> None:
+        """Raises Refuted where start, sum or signs are wrong, ValueError for floats, denominators, and symbols that are taken positive."""
+        now = {symbol for symbol, _, _ in self.sequences} | {self.index}
+        if any(symbol.is_positive for symbol in now):
+            raise ValueError(
+                f"{self.name}: {sorted(map(str, now))} must be plain real symbols, what is positive must follow from the claim"
+            )
+        for expr in (self.claim, *(expr for sequence in self.sequences for expr in sequence[1:])):
+            if sympy.fraction(sympy.together(expr))[1].free_symbols:
+                raise ValueError(f"{self.name}: {expr} must be a polynomial, because the next step multiplies by its denominators")
+        if self.relation == "=":
+            self._check_equality()
+        elif counterexample(self.first, self.domain) is not None:
+            raise Refuted(f"{self.name}: at {self.index} = 0 the claim is {self.first}, which is negative somewhere on {list(self.domain)}")
+        else:
+            self.step.check()
+
+    def _check_equality(self) -> None:
+        off = self.after - self.factor * self.claim + sum((factor * Q for factor, Q in self.hypotheses), sympy.Integer(0))
+        if self.squares or not is_zero(self.first) or not is_zero(off):
+            raise Refuted(f"{self.name}: at {self.index} = 0 the claim is {self.first}, and the step is off by {sympy.factor(off)}")
