@@ -1,6 +1,8 @@
 """Question: what does AdaLomo's (and Adafactor's) rank-one second moment lose?
 
 Claims: adalomo.factored-error         D(V || V1) = S x mutual information of row and column
+        adalomo.factored-error.squared  it is the best matrix of rank one in squared error, too: no
+        adalomo.factored-error.squared.diagonal  ... on diag(1, x), x < 1, its squared error is 4 / (1 + x)^2 of the least
         adalomo.factored-error-limit   ... <= S x the smaller marginal entropy, which a permutation attains
         adalomo.factored-noise         at a rank-one truth D / S = psi(N/2 + 1) - log(N/2) after N averages
           ...size, size.larger         with equal truth, and every size: h(N) - h(N m) - h(N n) + h(N m n)
@@ -14,7 +16,7 @@ Run:    sandbox check adalomo.factored-error adalomo.factored-noise
 
 Notation: V = the second moment of an (n, m) matrix, entries >= 0 with no row and no column all 0 (0 log 0 = 0); V1 = its
 factorisation as the rule keeps it; S = sum V.
-In the laws of a size h(x) = psi(x/2 + 1) - log(x/2).
+The claims on squared errors were written in a second round, before they ran. In the laws of a size h(x) = psi(x/2 + 1) - log(x/2).
 decay_rate = -1 makes AdaLomo's running average the plain mean, so that N = number of steps.
 """
 
@@ -73,6 +75,21 @@ def factoring_error(setting: Moment, seed: int) -> dict[str, float]:
     return {"divergence": divergence(V_nm, factored(iter([V_nm.sqrt()])))}
 
 
+@dataclass(frozen=True)
+class Diagonal:
+    """diag(1, x), x < 1, whose best matrix of rank one leaves x^2 of squared error."""
+
+    x: float
+
+
+def squared_error(setting: Diagonal | Moment, seed: int) -> dict[str, float]:
+    """Of the rule's factorisation, over the least of all matrices of rank one (Eckart & Young)."""
+    diagonal = isinstance(setting, Diagonal)
+    V_nm = torch.diag(torch.tensor([1.0, setting.x], dtype=torch.float64)) if diagonal else second_moment(setting)
+    least = torch.linalg.svdvals(V_nm)[1:].square().sum()
+    return {"squared": float((V_nm - factored(iter([V_nm.sqrt()]))).square().sum() / least)}
+
+
 def entropies(setting: Moment) -> tuple[float, float, float, float]:
     """S, and the entropies in nats of the row, of the column, and of both."""
     V_nm = second_moment(setting)
@@ -125,6 +142,16 @@ MOMENTS = (
 EQUAL = Grid((Noise(1, (2, 2), 0.0), Noise(2, (3, 5), 0.0)), seeds=tuple(range(1500)), chunk=1500)
 UNEQUAL = Grid((Noise(2, (3, 3), 0.95),), seeds=tuple(range(1500)), chunk=1500)
 QUICK = dict(tier="quick", cost_s=1, known="derived")
+SQUARED = QUICK | dict(
+    source="derived",
+    theorems=("rank_one_nmf",),
+    dossier="lomo T2",
+    quantity="squared error of the factored second moment over the least of any matrix of rank one",
+    measure=per_seed(squared_error),
+    estimate=Range("squared"),
+    tau=ROUNDING,
+    cost_s=0.1,
+)
 BY_SIZE = QUICK | dict(
     source="derived",
     dossier="lomo T4",
@@ -149,6 +176,24 @@ CLAIMS = (
         tau=ROUNDING,
         predicted=Outcome.HOLDS,
         **QUICK,
+    ),
+    Claim(
+        id="adalomo.factored-error.squared",
+        statement="The factorisation is the best matrix of rank one in squared error, too.",
+        kind="upper",
+        plan=Grid(MOMENTS[:-1], seeds=(0,)),
+        limit=1.0,
+        predicted=Outcome.VIOLATED,
+        **SQUARED,
+    ),
+    Claim(
+        id="adalomo.factored-error.squared.diagonal",
+        statement="On diag(1, x), x < 1, its squared error is 4 / (1 + x)^2 of the least.",
+        kind="equality",
+        plan=Grid((Diagonal(0.01), Diagonal(0.5), Diagonal(0.99)), seeds=(0,)),
+        limit=lambda s: 4 / (1 + s.x) ** 2,
+        predicted=Outcome.HOLDS,
+        **SQUARED,
     ),
     Claim(
         id="adalomo.factored-error-limit",

@@ -7,12 +7,14 @@ Claims: adam-mini.cosine.noise            |m_i| = s_i: the cosine is 1 / sqrt(1 
         adam-mini.cosine.snr.attained     ... which entries alike beside entries of next to nothing attain
         adam-mini.cosine.snr.any-moment   ... for any first moment, too: no
         adam-mini.cosine.any-moment       there it is 2 sqrt(k) / (k + 1), the least that the range k = max s / min s allows
-Proof:  proofs/proof_adam_mini_update_cosine.py
+        adam-mini.price.any-moment        the shared step is never longer than the mean of Adam's, whatever the first moments: no
+        adam-mini.price.squares           ... where they go as v it is longer by sqrt(mean v) / mean s
+Proof:  proofs/proof_adam_mini_update_cosine.py and, of the last two, proofs/proof_adam_mini_price_of_the_mean.py
 Cost:   1 s on one CPU core
 Run:    sandbox check adam-mini.cosine.noise adam-mini.cosine.snr
 
 The blocks of a transformer are in experiments/adam_mini_price_of_the_mean.py. The draws belong to the settings, so that every number is
-deterministic. The predictions were committed before the first run of these settings.
+deterministic. The predictions were committed before the first run of these settings, the last two in a second round.
 """
 
 from dataclasses import dataclass
@@ -77,6 +79,22 @@ def turned(setting: Block, seed: int) -> dict[str, float]:
     return {"cosine": float(adam @ mini / adam.norm() / mini.norm())}
 
 
+def lengths(setting: Block, seed: int) -> dict[str, float]:
+    """Mean |step| of Adam over that of Adam-mini, for first moments of v in magnitude: large where v is large."""
+    s = scales(setting)
+    adam, mini = (
+        frozen_step(rule, s**2, rule.step(s, rule.init(s), s)[1], s).abs().mean()
+        for rule in (Adam(1.0, (0.0, 0.9), eps=0.0), AdamMini(1.0, (0.0, 0.9), eps=0.0))
+    )
+    return {"price": float(adam / mini)}
+
+
+def of_squares(setting: Block) -> float:
+    """mean (v / s) over mean v / q, q^2 = mean v."""
+    s = scales(setting)
+    return float(s.mean() / (s**2).mean().sqrt())
+
+
 def spread(setting: Block) -> dict[str, float]:
     s = scales(setting)
     return {"spread": float(s.std(correction=0) / s.mean())}
@@ -104,6 +122,15 @@ claim = partial(
     measure=per_seed(turned),
     estimate=Range("cosine"),
     subject="adam-mini.cosine.noise",
+)
+price = partial(
+    claim,
+    theorems=("adam_mini_price_of_the_mean",),
+    quantity="Adam's mean step over Adam-mini's, first moments of v in magnitude",
+    plan=Grid(DRAWN, seeds=(0,)),
+    measure=per_seed(lengths),
+    estimate=Range("price"),
+    subject="adam-mini.price.any-moment",
 )
 SNR = dict(
     kind="lower",
@@ -159,5 +186,20 @@ CLAIMS = (
         constants=lambda s: {"k": s.k},
         tau=1e-9,  # rounding
         predicted=Outcome.ATTAINED,
+    ),
+    price(
+        id="adam-mini.price.any-moment",
+        statement="Adam's mean step is at least as long as that with one second moment, whatever the first moments.",
+        kind="lower",
+        limit=1.0,
+        predicted=Outcome.VIOLATED,
+    ),
+    price(
+        id="adam-mini.price.squares",
+        statement="Where the first moments go as v it is mean(s) / sqrt(mean v) of it.",
+        kind="equality",
+        limit=of_squares,
+        tau=1e-9,  # rounding
+        predicted=Outcome.HOLDS,
     ),
 )

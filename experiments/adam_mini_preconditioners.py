@@ -9,13 +9,17 @@ Claims: adam.frozen.start-decides     diagonal H: the rate of frozen Adam is tha
                                       Adam after 30 steps; the lower one attained on diagonal H
         adam.preconditioner.bipartite kappa(D H) >= kappa(H) for every D where couplings are bipartite, D of Adam
         adam-mini.preconditioner.bipartite  ... attained by Adam-mini
+        adam.preconditioner.lower.turned  the first of these for Adam in H's own eigenvectors, whose D is not diagonal: no
+        adam.preconditioner.turned    ... from equal magnitudes it is Newton's method there, kappa 1
+        adam.preconditioner.two-by-two  kappa + 1/kappa + 2 = (d_1 + d_2)^2 / (d_1 d_2 (1 - r^2)) of two coupled coordinates
+        adam-mini.preconditioner.two-by-two  ... at least 4 / (1 - r^2), which Adam-mini attains on an equal diagonal
         adam.preconditioner.triangle  kappa(D H) >= kappa(H) where three coordinates are coupled, equal diagonal, for the best D: no
 Proof:  proofs/proof_adam_mini_diagonal_scaling.py and, of the first two and the tails, proofs/proof_frozen_adam_on_a_diagonal.py,
-        of the last three proofs/proof_adam_mini_best_scalar.py
+        of pairs, bipartite couplings and the triangle proofs/proof_adam_mini_best_scalar.py
 Cost:   2 s on one CPU core
 Run:    sandbox check adam.frozen.start-decides adam.preconditioner.bipartite
 
-The predictions were committed before the first run of these settings.
+The predictions were committed before the first run of these settings, those on pairs and on turned coordinates in a second round.
 """
 
 from dataclasses import dataclass, replace
@@ -171,6 +175,56 @@ def scaled(setting: Scaled, seed: int) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Eigen:
+    """Adam, frozen at its first gradient, run in the eigenvectors of H from entries of one magnitude, as SOAP turns a matrix."""
+
+    kappa: float
+
+
+def turned(setting: Eigen, seed: int) -> dict[str, float]:
+    """kappa of the preconditioned H, and over max / min of P_ii H_ii, P = the step as a matrix."""
+    H = hessian(Scaled("random", setting.kappa), seed)
+    values, Q = np.linalg.eigh(H)
+    rule, x = Adam(0.1, betas=(0.0, 0.9), eps=0.0), torch.ones(SIZE, dtype=torch.float64)
+    _, state = rule.step(torch.from_numpy(values) * x, rule.init(x), x)
+    P = Q * (-frozen_step(rule, torch.ones_like(x), state, x)).numpy() @ Q.T
+    reached = np.linalg.eigvals(P @ H).real
+    entries = np.diag(P) * np.diag(H)
+    kappa = float(reached.max() / reached.min())
+    return {"kappa": kappa, "over lower": kappa * float(entries.min() / entries.max())}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two coordinates with curvatures a, b and correlation r, from `start`; whose D is frozen at the first gradient."""
+
+    r: float
+    a: float
+    b: float
+    start: tuple[float, float]
+    method: Literal["adam", "adam-mini"] = "adam"
+
+    @property
+    def H(self) -> np.ndarray:
+        coupling = self.r * (self.a * self.b) ** 0.5
+        return np.array([[self.a, coupling], [coupling, self.b]])
+
+
+def pair(setting: Pair, seed: int) -> dict[str, float]:
+    rule = (Adam if setting.method == "adam" else AdamMini)(0.1, betas=(0.0, 0.9), eps=0.0)
+    x = torch.tensor(setting.start, dtype=torch.float64)
+    _, state = rule.step(torch.from_numpy(setting.H) @ x, rule.init(x), x)
+    kappa = float(condition(setting.H, (-frozen_step(rule, torch.ones_like(x), state, x)).numpy()))
+    return {"sum": kappa + 1 / kappa + 2}
+
+
+def of_pair(setting: Pair) -> dict[str, float]:
+    """d_i = H_ii / |g_i| of Adam, H_ii of one number for both."""
+    g = np.abs(setting.H @ np.array(setting.start)) if setting.method == "adam" else np.ones(2)
+    return {"d_1": setting.a / g[0], "d_2": setting.b / g[1], "r": setting.r}
+
+
 def mismatch(setting: Scaled) -> dict[str, float]:
     """Of the two extreme eigenvectors, at the first seed; bipartite blocks have none at any."""
     vectors = np.linalg.eigh(hessian(setting, SEEDS[0]))[1]
@@ -251,6 +305,8 @@ def of_scalings(**fields) -> Claim:
     return Claim(**(common | fields))
 
 
+PAIRS = tuple(Pair(r, a, 1.0, x) for r in (-0.9, 0.0, 0.6) for a in (1.0, 50.0) for x in ((1.0, 0.3), (-0.2, 1.0)))
+ALIKE = tuple(Pair(r, 3.0, 3.0, (1.0, 0.3), "adam-mini") for r in (-0.9, 0.0, 0.6))
 RANDOM = Grid((Scaled("random", 10.0), Scaled("random", 1e4), Scaled("random", 1e4, steps=1)), seeds=SEEDS)
 TRIANGLE = Scaled("triangle", 8.70156211871642)  # 7.5 for diag(8, 8, 3)
 CLAIMS = (
@@ -312,6 +368,53 @@ CLAIMS = (
         plan=RANDOM,
         estimate=Range("over upper"),
         limit=1.0,
+    ),
+    of_scalings(
+        id="adam.preconditioner.lower.turned",
+        theorems=("adam_mini_diagonal_scaling",),
+        statement="... also where Adam runs in the eigenvectors of H, so that its D is no diagonal matrix.",
+        quantity="kappa(D H) over max / min of D_ii H_ii",
+        plan=Grid((Eigen(10.0), Eigen(1e4)), seeds=SEEDS),
+        measure=per_seed(turned),
+        estimate=Range("over lower"),
+        limit=1.0,
+        subject="adam.preconditioner.turned",
+        predicted=Outcome.VIOLATED,
+    ),
+    of_scalings(
+        id="adam.preconditioner.turned",
+        theorems=("adam_mini_diagonal_scaling", "frozen_adam_on_a_diagonal"),
+        statement="There, from entries of one magnitude, its first step is Newton's: kappa(D H) = 1.",
+        kind="equality",
+        plan=Grid((Eigen(10.0), Eigen(1e4)), seeds=SEEDS),
+        measure=per_seed(turned),
+        limit=1.0,
+        subject="adam.preconditioner.turned",
+    ),
+    of_scalings(
+        id="adam.preconditioner.two-by-two",
+        statement="Adam frozen at its first gradient leaves a pair of coordinates the kappa that d_1, d_2 and their correlation give.",
+        kind="equality",
+        quantity=adam_mini_frozen.two_by_two.quantity,
+        plan=Grid(PAIRS, seeds=(0,)),
+        measure=per_seed(pair),
+        estimate=Range("sum"),
+        bound=adam_mini_frozen.two_by_two,
+        constants=of_pair,
+        subject="adam.preconditioner.two-by-two",
+    ),
+    of_scalings(
+        id="adam-mini.preconditioner.two-by-two",
+        statement="One number for a pair of equal curvatures attains the least, 4 / (1 - r^2).",
+        kind="lower",
+        quantity=adam_mini_frozen.two_by_two.quantity,
+        plan=Grid(ALIKE, seeds=(0,)),
+        measure=per_seed(pair),
+        estimate=Range("sum"),
+        bound=adam_mini_frozen.two_by_two,
+        constants=of_pair,
+        subject="adam.preconditioner.two-by-two",
+        predicted=Outcome.ATTAINED,
     ),
     of_scalings(
         id="adam.preconditioner.bipartite",

@@ -111,6 +111,7 @@ def numbers(loss: np.ndarray, squares: np.ndarray, lowest: float) -> dict[str, f
     gap, decrease = loss[0] - lowest, loss[0] - loss[-1]
     return {
         "sum": float(squares[:-1].sum() / gap),
+        "sum over decrease": float(squares[:-1].sum() / decrease) if decrease > 0 else float("inf"),
         "least": float(squares.min() / gap),
         "least over decrease": float(squares.min() / decrease) if decrease > 0 else float("inf"),
         "growth": float((loss[-1] / loss[0]) ** (1 / (len(loss) - 1))) if min(loss[0], loss[-1]) > 0 else 0.0,
@@ -121,6 +122,11 @@ def numbers(loss: np.ndarray, squares: np.ndarray, lowest: float) -> dict[str, f
 def constants(setting: Setting) -> dict[str, float]:
     L = problem_of(setting).facts.L
     return {"L": L, "lr": setting.t / L, "K": setting.steps}
+
+
+def of_decrease(setting: Setting) -> dict[str, float]:
+    L = problem_of(setting).facts.L
+    return {"L": L, "lr": setting.t / L}
 
 
 def from_gap(setting: Setting) -> dict[str, float]:
@@ -166,6 +172,34 @@ CLAIMS = (
         predicted=Outcome.HOLDS,
         subject="gradient-descent.sum",
         **COMMON,
+    ),
+    Claim(
+        id="gradient-descent.sum-of-decrease.attained",
+        statement="On L |W|^2 / 2 the squared gradients are 2 / (lr (2 - lr L)) of the decrease, for every number of steps.",
+        dossier="proofs.md section 2",
+        quantity=gradient_descent.gradient_sum.quantity,
+        plan=grid(tuple(Setting("isotropic", t, K) for t in (0.3, 1.7) for K in (1, 4, 15))),
+        estimate=Range("sum over decrease"),
+        bound=gradient_descent.gradient_sum,
+        constants=of_decrease,
+        tau=ROUNDING,
+        predicted=Outcome.ATTAINED,
+        subject="gradient-descent.sum.attained",
+        **COMMON | {"cost_s": 0.0},
+    ),
+    Claim(
+        id="gradient-descent.sum-of-decrease",
+        statement="The squared gradients are at most 2 / (lr (2 - lr L)) of the decrease, whatever the smooth function.",
+        dossier="proofs.md section 2",
+        quantity=gradient_descent.gradient_sum.quantity,
+        plan=grid((*FORMS, *LONG, KINK)),
+        estimate=Range("sum over decrease"),
+        bound=gradient_descent.gradient_sum,
+        constants=of_decrease,
+        scope=scope,
+        predicted=Outcome.HOLDS,
+        subject="gradient-descent.sum",
+        **COMMON | {"cost_s": 0.0},
     ),
     Claim(
         id="gradient-descent.least.attained",

@@ -2,6 +2,7 @@
 
 Claims: lomo.in-parts.attained      k fused steps on parts -L w^2 / 2 end (G / L) ((1 + t)^k - 1 - k t) from one step with their sum
         lomo.in-parts               on micro-batches of a regression at most lr^2 L G k (k - 1) / 2 from it
+        lomo.in-parts.leading       that leading term bounds the distance without convexity, too: no
         lomo.in-parts.order         on a transformer the distance divides by 4 when lr is halved
         lomo.in-parts.order.short   the same at a tenth of that rate, asked after the first answer was no, on fresh seeds
         lomo.in-parts.same          and so applying micro-batches in turn is accumulating them: no
@@ -15,7 +16,7 @@ Run:    sandbox check lomo.in-parts lomo.re-entrant
 Parts are applied by our fused shell, one backward and one step() each. The shell refuses re-entrant checkpointing of a shared tensor,
 so that case has LOMO's own hook, which moves a weight whenever a gradient of it arrives. The network there is w (w x)^2 with a
 checkpoint around (w x)^2: the head's part of the gradient is (w x)^2, that of the segment 2 w^2 x^2, whose derivative by the weight that
-is computed again is L = 2 w x^2. All predictions were committed before the first run of these settings.
+is computed again is L = 2 w x^2. All predictions were committed before the first run of these settings; `leading` follows from known rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -176,6 +177,20 @@ CLAIMS = (
         limit=lambda s: in_backward.in_parts_convex.at(L=1.0, lr=1.0, G=1.0, k=s.parts),
         predicted=Outcome.HOLDS,
         **PARTS,
+    ),
+    Claim(
+        id="lomo.in-parts.leading",
+        theorems=("gradient_in_parts",),
+        statement="On parts -L w^2 / 2, which are not convex, the distance is at most lr^2 L G k (k - 1) / 2, too.",
+        kind="upper",
+        quantity="distance between k steps in turn and one step, over t^2 G / L",
+        plan=Grid((Setting("maximum", 8, 0.05), Setting("maximum", 8, 0.5)), seeds=(0,)),
+        estimate=Range("scaled"),
+        limit=lambda s: in_backward.in_parts_convex.at(L=1.0, lr=1.0, G=1.0, k=s.parts),
+        tau=1e-9,  # rounding
+        predicted=Outcome.VIOLATED,
+        subject="lomo.in-parts.attained",
+        **PARTS | {"cost_s": 0.0},
     ),
     Claim(
         id="lomo.in-parts.order",

@@ -18,7 +18,7 @@ batch) has no L; 3 is assumed, about five times what trial runs with seeds 900 t
 measures what the points of these runs need: L is whatever makes h(y) <= h(x) + <grad h(x), y - x> + Lhat |y - x|^2 / 2 true for each
 link and for the way back to B = 0, the pairs that the proof uses.
 
-The predictions were committed before the first run of these settings and seeds.
+The predictions were committed before the first run of these settings and seeds; too-long.price follows from known rows.
 """
 
 from dataclasses import dataclass
@@ -240,5 +240,19 @@ CLAIMS = (
         estimate=Range("first"),
         limit=turned_back,
         tau=ROUNDING,
+    ),
+    on_inner_steps(
+        id="rso.inner-steps.too-long.price",
+        theorems=("rso_inner_steps",),
+        statement="the price 2 / (s (2 - s)) holds for two inner steps beyond 1 / (Lhat + 1/eta), too",
+        source="not a theorem: the price with the limit on the step left out, to be tested",
+        cost_s=0.0,
+        quantity="sum of squared gradient norms in the subspace at the rounds' starts over Lhat times the decrease of the loss",
+        plan=TOO_LONG,
+        estimate=Range("first"),
+        predicted=Outcome.VIOLATED,
+        limit=lambda setting: float(rso_inner_steps.price.subs(rso_inner_steps.step, step_of(setting))),
+        tau=ROUNDING,
+        subject="rso.inner-steps.too-long",
     ),
 )

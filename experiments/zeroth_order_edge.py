@@ -11,6 +11,7 @@ Run:    sandbox check zo.edge.potential zo.edge.beyond zo.edge.every-step zo.rat
 Rows are runs in the ensemble shell, TwoPoint x GradientDescent, eps = 1/2 (exact slopes on quadratics). Few steps, so that no tail of a
 product of random factors rules the means: trial runs on other seeds had standard errors of 2 to 3 % for the ratios; tau is 20 %.
 Predictions were committed before the first run; after it the rows of the step 1/L were halved, for cost (4096 -> 2048), and
+the two claims that a run past the edge still contracts were written later, before they ran, and
 `zo.edge.moves-away` was added on fresh seeds: one of 64 runs had made ten steps without moving away, which left
 `zo.edge.every-step.gaussian` open, since a range is beyond a limit only where all of it is.
 """
@@ -166,6 +167,7 @@ def not_best(setting: Descent) -> str | None:
 
 
 LONG = Descent("flat", 10, 1, share=6.0)  # lr = 6 * 2/12 = 1/L
+MOMENTUM = Descent("harmonic", 10, 2, share=2.0, beta=0.5)
 BELOW = (
     Descent("harmonic", 10, 8, share=0.5),
     Descent("harmonic", 10, 8, share=0.5, beta=0.5),
@@ -212,6 +214,20 @@ CLAIMS = (
         predicted=Outcome.HOLDS,
         tau=0.0,
         subject="zo.edge.potential",
+    ),
+    on_descent(
+        id="zo.edge.momentum.contracts",
+        theorems=("zeroth_order_momentum",),
+        statement="with momentum 1/2 the potential falls at twice the edge, too",
+        source="not a theorem: the limit on the load left out, to be tested",
+        dossier="zo Z5",
+        kind="ordering",
+        quantity="potential after less before the run",
+        plan=grid(MOMENTUM),
+        measure=measure_potential,
+        estimate=PairedDifference("end", "start"),
+        predicted=Outcome.VIOLATED,
+        tau=0.0,
     ),
     on_descent(
         id="zo.edge.every-step",
@@ -295,6 +311,21 @@ CLAIMS = (
         estimate=RatioOfMeans("after", "before"),
         predicted=Outcome.HOLDS,
         limit=lambda s: s.dim + 1.0,
+        subject="zo.rate.effective-rank",
+    ),
+    on_descent(
+        id="zo.rate.gradient-descent-step.lowers",
+        theorems=("zeroth_order_rate",),
+        statement="at gradient descent's best step 1/L ZO-SGD lowers the loss on average, too",
+        source="not a theorem: the limit on lr left out, to be tested",
+        dossier="zo Z6",
+        kind="upper",
+        quantity="mean loss after one step over that before",
+        plan=grid(LONG, runs=2048),
+        estimate=RatioOfMeans("after", "before"),
+        predicted=Outcome.VIOLATED,
+        limit=1.0,
+        cost_s=0.0,
         subject="zo.rate.effective-rank",
     ),
 )

@@ -1,6 +1,6 @@
 """The theorems on the page: what each proof file states, on what it rests, and the claims that touch it; then what has no proof.
 
-A claim touches a theorem where its bound names the proof, or where the `Proof:` line of its file does.
+A claim touches a theorem where its bound names the proof, or where the claim itself names the theorem (`Claim.theorems`).
 """
 
 import ast
@@ -41,13 +41,7 @@ def statement(text: str) -> tuple[str, dict[str, str]]:
 
 def touching(path: Path, results: Sequence[Result]) -> list[Result]:
     """The claims that touch the theorem of a proof file."""
-    return [r for r in results if (r.claim.bound is not None and r.claim.bound.proof == f"proofs/{path.name}") or _named(path, r)]
-
-
-def _named(path: Path, result: Result) -> bool:
-    told = getattr(inspect.unwrap(result.claim.measure), "__globals__", {}).get("__doc__") or ""
-    lines = re.search(r"^Proof:(.*(?:\n +.*)*)", told, re.M)
-    return bool(lines) and re.search(rf"\b{path.stem}\b", lines[1]) is not None
+    return [result for result in results if path.stem.removeprefix("proof_") in result.claim.about]
 
 
 def _section(path: Path, its_bounds: Sequence[Bound], results: Sequence[Result]) -> str:

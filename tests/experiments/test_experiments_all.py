@@ -30,6 +30,8 @@ PREDICTED = {
     },
     "adalomo_factorisation": {
         "adalomo.factored-error": "HOLDS",
+        "adalomo.factored-error.squared": "VIOLATED",  # this and the next: before
+        "adalomo.factored-error.squared.diagonal": "HOLDS",
         "adalomo.factored-error-limit": "HOLDS",
         "adalomo.factored-noise": "HOLDS",
         "adalomo.factored-denoises": "HOLDS",
@@ -132,6 +134,8 @@ PREDICTED = {
         "adam-mini.cosine.snr.attained": "ATTAINED",
         "adam-mini.cosine.snr.any-moment": "VIOLATED",
         "adam-mini.cosine.any-moment": "ATTAINED",
+        "adam-mini.price.any-moment": "VIOLATED",  # this and the next: before, in a second round
+        "adam-mini.price.squares": "HOLDS",
     },
     "gradient_descent_strongly_convex": {  # before
         "gradient-descent.loss-factor.attained": "ATTAINED",
@@ -163,6 +167,8 @@ PREDICTED = {
     "adam_mini_on_quadratics": {  # together
         "adam-mini.single-rate": "HOLDS",
         "adam-mini.blockwise-rate": "HOLDS",
+        "adam-mini.blockwise-rate.coupled": "VIOLATED",  # this and the next: before
+        "adam-mini.blockwise-rate.coupled.law": "HOLDS",
         "adam-mini.rotation-invariance": "HOLDS",
         "adam.rotation-invariance": "VIOLATED",
     },
@@ -247,6 +253,10 @@ PREDICTED = {
         "adam.preconditioner.lower": "HOLDS",
         "adam.preconditioner.lower.diagonal": "ATTAINED",
         "adam.preconditioner.upper": "HOLDS",
+        "adam.preconditioner.lower.turned": "VIOLATED",  # this and the next 3: before, in a second round
+        "adam.preconditioner.turned": "HOLDS",
+        "adam.preconditioner.two-by-two": "HOLDS",
+        "adam-mini.preconditioner.two-by-two": "ATTAINED",
         "adam.preconditioner.bipartite": "HOLDS",
         "adam-mini.preconditioner.bipartite": "ATTAINED",
         "adam.preconditioner.triangle": "VIOLATED",
@@ -425,6 +435,8 @@ PREDICTED = {
     "gradient_descent_nonconvex": {  # before
         "gradient-descent.sum.attained": "ATTAINED",
         "gradient-descent.sum": "HOLDS",
+        "gradient-descent.sum-of-decrease.attained": "ATTAINED",  # this and the next: later
+        "gradient-descent.sum-of-decrease": "HOLDS",
         "gradient-descent.least.attained": "ATTAINED",
         "gradient-descent.least": "HOLDS",
         "gradient-descent.least.long": "ATTAINED",
@@ -473,6 +485,7 @@ PREDICTED = {
     "lomo_in_parts": {  # before
         "lomo.in-parts.attained": "ATTAINED",
         "lomo.in-parts": "HOLDS",
+        "lomo.in-parts.leading": "VIOLATED",  # from known rows
         "lomo.in-parts.order": "HOLDS",
         "lomo.in-parts.order.short": "HOLDS",
         "lomo.in-parts.same": "VIOLATED",
@@ -518,6 +531,7 @@ PREDICTED = {
         "rso.inner-steps.transformer": "HOLDS",
         "rso.inner-steps.curvature": "HOLDS",
         "rso.inner-steps.too-long": "HOLDS",
+        "rso.inner-steps.too-long.price": "VIOLATED",  # from known rows
     },
     "rso_gaussian_basis": {  # before
         "rso.gaussian-step": "HOLDS",
@@ -724,12 +738,14 @@ PREDICTED = {
     "zeroth_order_edge": {  # before
         "zo.edge.potential": "HOLDS",
         "zo.edge.beyond": "HOLDS",
+        "zo.edge.momentum.contracts": "VIOLATED",  # later, before it ran
         "zo.edge.every-step": "HOLDS",
         "zo.edge.every-step.gaussian": "VIOLATED",
         "zo.edge.moves-away": "HOLDS",
         "zo.rate.effective-rank": "HOLDS",
         "zo.rate.effective-rank.attained": "ATTAINED",
         "zo.rate.gradient-descent-step": "HOLDS",
+        "zo.rate.gradient-descent-step.lowers": "VIOLATED",  # from known rows
     },
     "zeroth_order_variants": {  # before
         "zo.sign.slope": "ATTAINED",
@@ -750,6 +766,7 @@ PREDICTED = {
         "subzero.cosine.projected": "HOLDS",
         "subzero.second-moment": "HOLDS",
         "subzero.cosine.mixed": "HOLDS",
+        "subzero.cosine.mixed.as-one": "VIOLATED",  # from known rows
     },
     "subzero_refresh": {  # before
         "subzero.refresh": "HOLDS",

@@ -72,16 +72,12 @@ def test_a_theorem_is_told_as_its_file_tells_it(folder):
     assert PROVED.digest in seen and "conjecture: <nobody> knows" in seen.partition("Without a proof here")[2]
 
 
-def test_a_theorem_names_the_claims_that_touch_it(folder, monkeypatch):
+def test_a_theorem_names_the_claims_that_touch_it(folder):
+    """By their bound or by name; a theorem whose name begins alike is another one."""
     bounded = claim("x.bounded", bound=PROVED, constants=lambda setting: {"t": 1.0})
-    results = [Result(one, (), "missing") for one in (bounded, claim("x.free"))]
-    assert "x.bounded" in chapter.theorems(results, folder) and "x.free" not in chapter.theorems(results, folder)
-    monkeypatch.setitem(
-        measured.__globals__, "__doc__", "Question: q\n\nProof:  proofs/proof_other.py,\n        proofs/proof_some.py\nCost: 1"
-    )
-    assert "x.free" in chapter.theorems(results, folder)
-    monkeypatch.setitem(measured.__globals__, "__doc__", "Question: q\n\nProof:  proofs/proof_some_more.py\nCost: proof_some")
-    assert "x.free" not in chapter.theorems(results, folder)
+    named, free = claim("x.named", limit=1.0, theorems=("other", "some")), claim("x.free", limit=1.0, theorems=("some_more",))
+    told_ = chapter.theorems([Result(one, (), "missing") for one in (bounded, named, free)], folder)
+    assert "x.bounded" in told_ and "x.named" in told_ and "x.free" not in told_
 
 
 def test_the_parts_of_a_docstring():
