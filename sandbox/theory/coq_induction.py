@@ -37,7 +37,7 @@ class _Text:
     def _symbols(self) -> set[sympy.Symbol]:
         one = self.one
         pairs = (x for pair in (*one.hypotheses, *one.squares) for x in pair)
-        parts = (one.claim, one.factor, *one.domain, *pairs, *(x for sequence in one.sequences for x in sequence))
+        parts = (one.claim, one.factor, *one.domain, *one.always, *pairs, *(x for sequence in one.sequences for x in sequence))
         return set().union(*(sympy.sympify(part).free_symbols for part in parts))
 
     def _symbols_of_step(self) -> set[sympy.Symbol]:
@@ -62,12 +62,14 @@ class _Text:
         starts = [f"{named(now)} 0%nat = {term(sympy.expand(start))}" for now, start, _ in self.one.sequences]
         nexts = [f"(forall n : nat, {named(now)} (S n) = {self._term(after)})" for _, now, after in self.known]
         Qs = [f"(forall n : nat, {self._term(Q)} {'=' if equal else '<='} 0)" for _, Q in self.one.hypotheses]
+        facts = [f"(forall n : nat, {self._at(relation(r), 'n')})" for r in self.one.always]
         numbers = f"({' '.join(map(named, self.parameters))} : R) " if self.parameters else ""
         claim = f"{self._term(self.one.claim)} = 0" if equal else f"0 <= {self._term(self.one.claim)}"
         lines = [f"Theorem {self.one.name} : forall {numbers}({' '.join(named(now) for now, _, _ in self.one.sequences)} : nat -> R),"]
-        lines += [f"  {text} ->" for text in (*map(relation, self.domain), *starts, *nexts, *Qs)]
+        lines += [f"  {text} ->" for text in (*map(relation, self.domain), *starts, *nexts, *Qs, *facts)]
         given = [f"D{i}" for i in range(len(self.domain))] + [f"B{i}" for i in range(len(starts))]
         given += [f"A{i}" for i in range(len(nexts))] + [f"Q{i}" for i in range(len(Qs))]
+        given += [f"E{i}" for i in range(len(facts))]
         lines += [f"  forall n : nat, {claim}.", "Proof.", "  intros *.", f"  intros {' '.join(given)} n. induction n as [|n IH]."]
         first = "".join(f"rewrite ?B{i}. " for i in range(len(starts)))
         lines += [f"  - {first}change (INR 0) with 0. {'ring' if equal else 'nra'}."]
@@ -84,6 +86,7 @@ class _Text:
     def _at_least(self) -> list[str]:
         arguments = " ".join(self._at(named(symbol), "n") for symbol in self.step_symbols)
         facts = "".join(f"pose proof (Q{i} n) as R{i}. " for i in range(len(self.one.hypotheses)))
+        facts += "".join(f"pose proof (E{i} n) as T{i}. " for i in range(len(self.one.always)))
         return [
             f"    pose proof (pos_INR n) as P. {facts}",
             f"    assert (H : 0 <= {self._term(self.one.after)}) by (apply ({self.one.name}_step {arguments}); lra).",

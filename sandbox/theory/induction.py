@@ -8,7 +8,8 @@ are sums: (total, 0, total + term). The claim, a polynomial, then holds for ever
 
     claim at n + 1  +  sum_i multiplier_i Q_i  =  factor * claim at n  +  sum_j weight_j form_j^2
 
-with factor, multipliers and weights >= 0, and Q_i <= 0 at every n. For the relation "=" every Q_i is 0, and no sign matters.
+with factor, multipliers and weights >= 0 on the domain and what `always` says of the sequences at every n, and Q_i <= 0 at every n.
+For the relation "=" every Q_i is 0, and no sign matters.
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Induction:
     hypotheses: Weighted = ()
     squares: Weighted = ()
     domain: tuple[sympy.Basic, ...] = ()
+    always: tuple[sympy.Basic, ...] = ()
     relation: Literal[">=", "="] = ">="
 
     @property
@@ -52,7 +54,7 @@ class Induction:
             claim=sympy.expand(self.after),
             hypotheses=((self.factor, sympy.expand(-self.claim)), *self.hypotheses),
             squares=self.squares,
-            domain=(*self.domain, self.index >= 0),
+            domain=(*self.domain, self.index >= 0, *self.always),
         )
 
     def check(self) -> None:

@@ -38,7 +38,16 @@ telescope = Induction(  # a sum of terms that the value pays for
     hypotheses=((one, term - value + after),),
 )
 paid_exactly = replace(telescope, name="paid_exactly", relation="=", claim=-telescope.claim, hypotheses=((-one, term - value + after),))
-RIGHT = (bernoulli, geometric, telescope, paid_exactly)
+growth = Induction(  # x <= start (1 + r_0) .. (1 + r_(n-1))
+    "growth",
+    claim=power * start - value,
+    index=n,
+    sequences=((power, one, (1 + term) * power), (value, start, after), (term, first, coming)),
+    factor=1 + term,
+    hypotheses=((one, after - (1 + term) * value),),
+    always=(term >= 0,),
+)
+RIGHT = (bernoulli, geometric, telescope, paid_exactly, growth)
 thousandth = sympy.Rational(1, 1000)
 WRONG = {
     "a smaller bound": replace(bernoulli, claim=bernoulli.claim - thousandth),
@@ -53,13 +62,15 @@ WRONG = {
     "a dropped inequality": replace(telescope, hypotheses=()),
     "a multiplier too small": replace(telescope, hypotheses=((one / 2, term - value + after),)),
     "a sum that pays more": replace(telescope, claim=start - value - (1 + thousandth) * total),
+    "rates of any sign": replace(growth, always=()),
+    "a rate twice as large": replace(growth, hypotheses=((one, after - (1 + 2 * term) * value),)),
     "an equality from an inequality": replace(telescope, relation="=", hypotheses=()),
 }
 with_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc was not found; the Debian package coq brings it")
 
 
 @pytest.mark.parametrize("right", RIGHT, ids=lambda induction: induction.name)
-def test_the_four_inductions_of_this_file_hold(right):
+def test_the_inductions_of_this_file_hold(right):
     right.check()
     assert theorem(right).rstrip().endswith("Qed.") and f"Theorem {right.name} : forall" in theorem(right)
 
@@ -71,7 +82,7 @@ def test_a_planted_fault_is_refuted(name):
 
 
 @with_coq
-def test_coq_proves_the_four(tmp_path):
+def test_coq_proves_them(tmp_path):
     assert compiled(document(RIGHT), tmp_path).count("Axioms:") == len(RIGHT)
 
 
