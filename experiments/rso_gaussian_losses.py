@@ -5,7 +5,7 @@ Claims: at most 3.870 at t = 1/2, r = m/4 and 2.905 at t = 1 for the global argm
         higher may make f rise, by (T^2 - 2 T - 1) / (4 T^2) L |W+ - W|^2, and then no constant holds
 Proof:  proofs/proof_rso_gaussian_losses.py
 Cost:   about 3 s on one core
-Run:    sandbox check rso.gaussian-losses rso.gaussian-losses.stationary rso.gaussian-losses.small rso.gaussian-losses.far
+Run:    sandbox check rso.gaussian-losses.again rso.gaussian-losses.stationary.again rso.gaussian-losses.small rso.gaussian-losses.far
 
 One round is B* of the exact subproblem (sandbox.oracles.subproblem): one solve on a quadratic, Newton's descent from B = 0 elsewhere. The
 ratio is one of means over seeds. The limits are those of large m: at m = 48 the isotropic ratio lies about half a per cent above its own.
@@ -14,7 +14,8 @@ Far: f' is a saw-tooth along one direction with T = eta L sigma^2: 0 at the star
 beyond the zero of f' + z / T on, which makes that a minimum of the subproblem. Gradient descent from far beyond ends there; from 0 it
 stays. f rises from T = 1 + sqrt 2 on. At a turn of 1e-4 the rise is up to 0.2 % below the limit.
 
-The predictions were committed before the first run of these settings; the code was tried on other seeds.
+The predictions were committed before the first run of these settings; the code was tried on other seeds. The first two had too few seeds:
+their spread was reckoned over all directions and not over the 12 of a basis. They were asked again on fresh seeds (`.again`).
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from torch.func import grad, vmap
 
 from sandbox.draws import generator
 from sandbox.fit import Range, RatioOfMeans
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO, basis
 from sandbox.oracles.subproblem import solve
@@ -117,6 +118,7 @@ def constants(setting: Setting) -> dict[str, float]:
 ARGMIN = (Setting("isotropic", 0.5, 2.14), Setting("isotropic", 1.0, 2.76), Setting("indefinite", 0.25, 1.87))
 STATIONARY = (Setting("isotropic", 0.5, 1.562), Setting("indefinite", 0.5, 1.562), Setting("nonconvex", 0.5, 1.562, 24, 6, 1))
 TEETH = (Far(3.0), Far(10.0))
+FEW = "too few seeds, the share of a start in 12 of 48 directions alone spreads by 17 %"
 
 
 def on_losses(**fields) -> Claim:
@@ -144,6 +146,13 @@ CLAIMS = (
         statement="the global argmin in a Gaussian basis costs at most the constant that holds for every smooth f",
         plan=Grid(ARGMIN, tuple(range(128)), chunk=128),
         bound=rso_gaussian_losses.argmin_constant,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", f"{FEW}: 3.88 [3.79, 3.98] beside 3.870"),
+    ),
+    on_losses(
+        id="rso.gaussian-losses.again",
+        statement="the global argmin costs at most that, on six times as many fresh seeds",
+        plan=Grid(ARGMIN, tuple(range(1000, 1768)), chunk=768),
+        bound=rso_gaussian_losses.argmin_constant,
     ),
     on_losses(
         id="rso.gaussian-losses.stationary",
@@ -151,6 +160,14 @@ CLAIMS = (
         plan=Grid(STATIONARY, tuple(range(64)), chunk=64),
         bound=rso_gaussian_losses.descending_constant,
         tau=0.03,  # 64 seeds, and up to 1 % of finite size
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", f"{FEW}: 3.83 [3.68, 3.98] beside 3.866"),
+    ),
+    on_losses(
+        id="rso.gaussian-losses.stationary.again",
+        statement="a stationary point no higher than the start costs at most that, on six times as many fresh seeds",
+        plan=Grid(STATIONARY, tuple(range(2000, 2384)), chunk=384),
+        bound=rso_gaussian_losses.descending_constant,
+        tau=0.03,
     ),
     on_losses(
         id="rso.gaussian-losses.small",
