@@ -9,16 +9,19 @@ whose backward pass cannot be differentiated (`once_differentiable`, foreign ker
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sandbox.curvature.hessian import products
 from sandbox.curvature.objective import Objective
+from sandbox.curvature.parts import Cost, Made, pulled
 from sandbox.draws import generator, normal
+from sandbox.problems.base import Params
 
 ROUNDINGS = 1e3  # two runs of the same sums differ by a few roundings at most (threads may add in another order)
+_PASSED: WeakKeyDictionary[Objective, Cost] = WeakKeyDictionary()
 
 
 class Watch(TorchDispatchMode):
@@ -34,23 +37,36 @@ class Watch(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         if "attention" in name:
             self.fused.add(name)
-        elif torch.Tag.nondeterministic_seeded in func.tags:
-            self.random.add(name)
+        elif torch.Tag.nondeterministic_seeded in func.tags and not isinstance((kwargs or {}).get("generator"), torch.Generator):
+            self.random.add(name)  # draws from a generator of the loss's own are repeatable, or two gradients differ
         elif "batch_norm" in name and any(value is True for value in args[4:7]) and (args[3] is not None or len(args[0]) > 1):
             self.batch_statistics.add(name)  # instance norm comes as one sample without running statistics
         return func(*args, **(kwargs or {}))
 
 
-def check_objective(one: Objective) -> None:
-    """Raises ValueError unless the loss is a finite real number, repeatable, twice differentiable, and uses every tensor."""
-    watch, batch = Watch(), one.batches[0]
-    with watch:
-        value = one.part(batch)(one.at)
+def check_objective(one: Objective) -> Cost:
+    """What the products of this objective hold in memory; an objective that has passed before is not looked at again.
+
+    Raises ValueError unless the loss is a finite real number, repeatable, twice differentiable, and uses every tensor.
+    """
+    if one not in _PASSED:
+        _PASSED[one] = _check(one)
+    return _PASSED[one]
+
+
+def _check(one: Objective) -> Cost:
+    """Two gradients and one product, on the batch that weighs most."""
+    batch = one.batches[one.weights.index(max(one.weights))]
+    with Watch() as watch:
+        value, tensors = _forward(one, batch)
     _check_scalar(value)
     _check_operators(watch)
-    _check_used(one)
-    _check_twice(one)
-    _check_repeats(one)
+    slopes = _slopes(value, tensors)
+    _check_used(one, batch, set(slopes))
+    gradient, cost = _check_twice(one, batch, value)
+    first = torch.cat([slopes.get(name, torch.zeros_like(x)).reshape(-1) for name, x in tensors.items()])
+    _check_repeats(first, gradient)
+    return cost
 
 
 def _check_scalar(value: Tensor) -> None:
@@ -77,9 +93,7 @@ def _check_operators(watch: Watch) -> None:
         )
 
 
-def _check_repeats(one: Objective) -> None:
-    gradient = torch.func.grad(one.part(one.batches[0]))
-    first, second = gradient(one.at), gradient(one.at)
+def _check_repeats(first: Tensor, second: Tensor) -> None:
     gap, size = float((first - second).abs().max()), float(first.abs().max())
     if not gap <= ROUNDINGS * torch.finfo(first.dtype).eps * size:
         raise ValueError(
@@ -88,42 +102,46 @@ def _check_repeats(one: Objective) -> None:
         )
 
 
-def _check_used(one: Objective) -> None:
-    unused = set(one.layout.names)
-    for batch in one.batches:
-        unused -= _used(one, batch)
-        if not unused:
-            return
-    raise ValueError(
-        f"the loss must depend on every tensor that it is differentiated in, but no batch of {len(one.batches)} uses "
-        f"{sorted(unused)}: their rows would be 0; leave them out of names"
-    )
+def _check_used(one: Objective, batch: Any, used: set[str]) -> None:
+    others, unused = [other for other in one.batches if other is not batch], set(one.layout.names) - used
+    while unused and others:
+        unused -= set(_slopes(*_forward(one, others.pop())))
+    if unused:
+        raise ValueError(
+            f"the loss must depend on every tensor that it is differentiated in, but no batch of {len(one.batches)} uses "
+            f"{sorted(unused)}: their rows would be 0; leave them out of names"
+        )
 
 
-def _used(one: Objective, batch: Any) -> set[str]:
-    value, tensors = _forward(one, batch)
-    if not value.requires_grad:
-        return set()
-    slopes = torch.autograd.grad(value, list(tensors.values()), allow_unused=True)
-    return {name for name, slope in zip(tensors, slopes, strict=True) if slope is not None}
-
-
-def _forward(one: Objective, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+def _forward(one: Objective, batch: Any) -> tuple[Tensor, Params]:
     """The loss with its graph, and the tensors that it starts from."""
     tensors = one.layout.unflatten(one.at.clone().requires_grad_())
     return one.loss_of({**one.fixed, **tensors}, batch), tensors
 
 
-def _check_twice(one: Objective) -> None:
-    gradient = torch.func.grad(one.part(one.batches[0]))
+def _slopes(value: Tensor, tensors: Params) -> Params:
+    """The gradient in every tensor that the loss depends on; the graph stays."""
+    if not value.requires_grad:
+        return {}
+    slopes = torch.autograd.grad(value, list(tensors.values()), allow_unused=True, retain_graph=True)
+    return {name: slope for name, slope in zip(tensors, slopes, strict=True) if slope is not None}
+
+
+def _check_twice(one: Objective, batch: Any, value: Tensor) -> tuple[Tensor, Cost]:
+    """The gradient as torch.func has it, and what a product with the Hessian costs. value: the loss with its graph."""
+    gradient = torch.func.grad(one.part(batch))
     v = normal(tuple(one.at.shape), generator(0)).to(one.at)
     try:
-        bend = products(gradient, one.at)(v[None])[0]
+        with Made() as graph:
+            found, times = pulled(gradient, one.at)
+        with Made() as row:
+            bend = times(v[None])[0]
     except (RuntimeError, NotImplementedError) as error:
         raise ValueError(f"the loss must be twice differentiable by torch.func, but torch says: {str(error).splitlines()[0]}") from error
-    custom = _custom_functions(_forward(one, one.batches[0])[0])
+    custom = _custom_functions(value)
     if custom:
         _check_custom(custom, bend, _difference(gradient, one.at, v))
+    return found, Cost(graph.bytes, row.bytes)
 
 
 def _custom_functions(value: Tensor) -> set[str]:

@@ -45,9 +45,12 @@ def supervised(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) 
     return Composite(outputs, lambda z, batch: criterion(z, batch[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Objective:
-    """at: (n,) the point, in the order of `layout`.  fixed: tensors that stay as they are.  weights: of the batches, sum 1."""
+    """at: (n,) the point, in the order of `layout`.  fixed: tensors that stay as they are.  weights: of the batches, sum 1.
+
+    Equal only to itself, so that what was checked once need not be checked again.
+    """
 
     loss: Callable[[Params, Any], Tensor]
     layout: Layout
@@ -60,13 +63,13 @@ class Objective:
         return {**self.fixed, **self.layout.unflatten(theta)}
 
     def outputs(self, batch: Any) -> Callable[[Tensor], Tensor]:
-        """theta (n,) -> the outputs of a `Composite` loss on one batch, with attention as in `loss_of`."""
+        """theta (n,) -> the outputs of a `Composite` loss on one batch."""
+        return lambda theta: self.outputs_of(self.params(theta), batch)
 
-        def outputs(theta: Tensor) -> Tensor:
-            with sdpa_kernel(SDPBackend.MATH):
-                return self.loss.outputs(self.params(theta), batch)
-
-        return outputs
+    def outputs_of(self, params: Params, batch: Any) -> Tensor:
+        """The outputs of a `Composite` loss, with attention as in `loss_of`."""
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.loss.outputs(params, batch)
 
     def part(self, batch: Any) -> Callable[[Tensor], Tensor]:
         """theta (n,) -> the loss on one batch."""

@@ -40,7 +40,10 @@ def end_of_spectrum(
     """
     n, ends = operator.shape[0], {"largest": "LA", "smallest": "SA", "magnitude": "LM"}
     if not 1 <= k < n or end not in ends:
-        raise ValueError(f"the end of a spectrum needs 1 <= k < n and an end of {list(ends)}, got k = {k}, n = {n}, end {end!r}")
+        raise ValueError(
+            f"the end of a spectrum needs 1 <= k < n and an end of {list(ends)}, got k = {k}, n = {n}, end {end!r}; take a smaller k, or "
+            f"all eigenvalues from the dense matrix and numpy.linalg.eigvalsh"
+        )
     start = normal((n,), generator(seed)).numpy()
     try:
         values, vectors = eigsh(operator, k, which=ends[end], v0=start, tol=tol, ncv=min(n, max(2 * k + 1, 40)))

@@ -33,15 +33,14 @@ def report(
     partitions: Mapping[str, Partition],
     *,
     names: Sequence[str] | None = None,
-    max_parameters: int = 6_000,
 ) -> tuple[BlockMass, ...]:
     """One row per tensor and partition (title -> partition); one tensor's Hessian at a time, so only the largest tensor must fit.
 
-    Raises ValueError for a tensor of more than `max_parameters` entries and for one that a partition does not cut.
+    Raises ValueError for a tensor whose Hessian memory does not hold and for one that a partition does not cut.
     """
     rows: list[BlockMass] = []
     for name in layout_of(params, names).names:
-        hessian = dense_hessian(problem, params, batch, names=(name,), max_parameters=max_parameters)
+        hessian = dense_hessian(problem, params, batch, names=(name,))
         rows += within(hessian, partitions)
     return tuple(rows)
 

@@ -77,6 +77,34 @@ def test_randomness_that_torch_does_not_see_is_found():
         hessian(plain(lambda p, x: (x @ p["w"]).square().mean() * (1.0 + next(count))))
 
 
+def test_draws_from_a_generator_of_its_own_are_no_randomness():
+    """1/2 x^T A x with A drawn anew from one seed in every call; with a generator that goes on, no two calls agree."""
+    H = dense(hessian(plain(lambda p, x: 0.5 * p["w"] @ normal((4, 4), generator(1)) @ p["w"])))
+    A = normal((4, 4), generator(1)).numpy()
+    torch.testing.assert_close(torch.from_numpy(H), torch.from_numpy((A + A.T) / 2), rtol=0, atol=1e-14)  # four products of size one
+    goes_on = generator(1)
+    with pytest.raises(ValueError, match="two gradients at the same point and batch differ by"):
+        hessian(plain(lambda p, x: 0.5 * p["w"] @ normal((4, 4), goes_on) @ p["w"]))
+
+
+def test_an_objective_is_checked_once():
+    """Every call of the loss counts: two for the checks, one for the graph of the products, which is kept."""
+    calls = []
+
+    def loss(p, x):
+        calls.append(x)
+        return p["w"].square().sum()
+
+    one = plain(loss)
+    matrix = hessian(one)
+    assert len(calls) == 2
+    hessian(one)
+    assert len(calls) == 2
+    for _ in range(2):
+        matrix.apply(torch.eye(4).numpy())
+    assert len(calls) == 3
+
+
 @BOTH
 def test_attention_runs_on_the_path_with_second_derivatives(matrix_of):
     """The default kernel of this call has none on the CPU; the truth is the same model by torch's math kernel."""

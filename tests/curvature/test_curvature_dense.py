@@ -11,7 +11,8 @@ import torch
 
 from sandbox.curvature.dense import dense, free_bytes, plan
 from sandbox.curvature.objective import objective
-from sandbox.curvature.operators import hessian
+from sandbox.curvature.operators import WORKING, hessian
+from sandbox.curvature.parts import Cost
 from sandbox.draws import generator, normal
 
 A = normal((30, 30), generator(0))
@@ -64,19 +65,48 @@ def test_sub_blocks_by_their_shorter_side(flipped):
     assert plan(matrix_in(), rows=choice[first], columns=choice[second]).rows == len(index[first])
 
 
-def test_the_plan_is_said_before_the_work():
+def counted(dtype=torch.float64):
+    """A cost that can be added up by hand: 100 bytes of graph, 10 a row, beside 3 vectors of 30 numbers a row."""
+    return replace(matrix_in(dtype), cost=Cost(100, 10))
+
+
+def test_the_plan_is_said_before_the_work_and_then_every_chunk():
     said = []
-    dense(matrix_in(), chunk=2, limit=10_000, say=said.append)
-    assert said == ["a dense 30 x 30 matrix in float64 takes 8,160 bytes and 30 products; 10,000 bytes may be used"]  # 8 (30^2 + 2*2*30)
+    dense(counted(), chunk=12, limit=20_000, say=lambda progress: said.append((progress.done, str(progress))))
+    assert said[0] == (
+        0,
+        "a dense 30 x 30 matrix in float64 takes 7,200 bytes, 30 products and for 12 of them at a time up to 8,860 bytes; "
+        "20,000 bytes may be used",
+    )  # 8 * 30^2; 100 + 12 (10 + 3 * 8 * 30)
+    assert [text for _, text in said[1:]] == [f"{k} of 30 products" for k in (12, 20, 30)]  # tensors of 20 and 10
+    said.clear()
+    dense(counted(), rows="v", chunk=4, say=lambda progress: said.append(progress.done))
+    assert said == [0, 4, 8, 10]
 
 
-@pytest.mark.parametrize(("dtype", "fits"), [(torch.float64, 15), (torch.float32, 22)])
-def test_a_matrix_that_does_not_fit_is_refused_with_the_size_that_would(dtype, fits):
-    """2,000 bytes: 15^2 * 8 = 1,800 and 22^2 * 4 = 1,936 fit, 16^2 * 8 = 2,048 and 23^2 * 4 = 2,116 do not."""
-    matrix, said = matrix_in(dtype), []
-    with pytest.raises(ValueError, match=rf"30 x 30 matrix .* 2,000 bytes may be used: it does not fit; {fits} x {fits} would: take fewer"):
-        dense(matrix, limit=2_000, say=said.append)
+@pytest.mark.parametrize(("dtype", "work", "fits"), [(torch.float64, 1_560, 15), (torch.float32, 840, 22)])
+def test_a_matrix_that_does_not_fit_is_refused_with_the_size_that_would(dtype, work, fits):
+    """2,000 bytes beside the work: 15^2 * 8 = 1,800 and 22^2 * 4 = 1,936 fit, 16^2 * 8 = 2,048 and 23^2 * 4 = 2,116 do not."""
+    matrix, said, limit = counted(dtype), [], work + 2_000
+    assert plan(matrix, chunk=2).work == work
+    with pytest.raises(ValueError, match=rf"30 x 30 matrix .* {limit:,} bytes may be used: it does not fit; {fits} x {fits} would: take"):
+        dense(matrix, chunk=2, limit=limit, say=said.append)
     assert len(said) == 1
+
+
+def test_a_chunk_is_as_long_as_memory_allows():
+    """730 bytes a row (10 + 3 * 8 * 30) and 7,300 for matrix and graph."""
+    assert plan(counted(), limit=100_000).chunk == 30
+    assert plan(counted(), limit=7_300 + 5 * 730 + 729).chunk == 5
+    plan(counted(), limit=7_300 + 730).check()
+    with pytest.raises(ValueError, match="1 of them at a time up to 830 bytes; 8,029 bytes may be used: it does not fit; 29 x 29 would"):
+        plan(counted(), limit=7_300 + 729).check()
+
+
+def test_a_chunk_is_no_longer_than_what_caches_hold():
+    assert replace(counted(), cost=Cost(0, WORKING // 10)).chunk == 10
+    assert replace(counted(), cost=Cost(0, 2 * WORKING)).chunk == 1
+    assert replace(counted(), cost=Cost(0, 0)).chunk == 64
 
 
 def test_free_memory_is_that_of_a_machine():
