@@ -463,9 +463,17 @@ PREDICTED = {
         "gradient-descent.noisy-best.recalled": "HOLDS",
         "gradient-descent.noisy-floor.centred": "VIOLATED",  # before, in a second round
     },
+    "gradient_descent_noisy_distance": {  # before
+        "gradient-descent.noisy-distance.attained": "ATTAINED",
+        "gradient-descent.noisy-distance": "HOLDS",
+        "gradient-descent.noisy-distance.flat": "VIOLATED",
+        "gradient-descent.noisy-distance.flat.stays": "HOLDS",
+    },
     "gradient_descent_clipped": {  # before
         "gradient-descent.clipped-sum": "HOLDS",
         "gradient-descent.clipped-sum.attained": "ATTAINED",
+        "gradient-descent.clipped-least": "HOLDS",  # this and the next: later, before they ran
+        "gradient-descent.clipped-least.attained": "ATTAINED",
         "gradient-descent.clipped-sum.recalled": "HOLDS",
         "gradient-descent.normalised-mean": "HOLDS",
         "gradient-descent.normalised-floor": "HOLDS",
@@ -683,6 +691,7 @@ PREDICTED = {
     "rso_gaussian_losses": {  # before
         "rso.gaussian-losses": "HOLDS",
         "rso.gaussian-losses.again": "HOLDS",
+        "rso.gaussian-losses.larger": "HOLDS",
         "rso.gaussian-losses.stationary": "HOLDS",
         "rso.gaussian-losses.stationary.again": "HOLDS",
         "rso.gaussian-losses.small": "VIOLATED",
