@@ -1,14 +1,18 @@
 """The gradient descent claims under planted faults: a wrong step or a wrong bound must turn the verdict, other seeds must not."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from sandbox.fit import Sample
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.problems.matrix_quadratic import isotropic
 from sandbox.verdict import Outcome
 
 ATTAINED = (  # claim, file, a wrong factor of lr: on a straight slope a shorter step would not show in the gradient
     ("gradient-descent.sum.attained", "gradient_descent_nonconvex", 0.9),
+    ("gradient-descent.sum-of-decrease.attained", "gradient_descent_nonconvex", 0.9),
     ("gradient-descent.least.attained", "gradient_descent_nonconvex", 0.9),
     ("gradient-descent.convex-loss.attained", "gradient_descent_convex", 0.9),
     ("gradient-descent.convex-gradient.attained", "gradient_descent_convex", 1.1),
@@ -134,3 +138,21 @@ def test_a_network_bound_at_a_third_of_its_curvature_is_broken(claim, module, mo
     one = claim["gradient-descent.network"]
     setting = replace(one.plan.settings[2], steps=1)
     assert rejudged(one, settings=(setting,), seeds=(0,)) is Outcome.VIOLATED
+
+
+def test_what_the_proof_needs_on_a_quadratic_is_its_curvature(module, monkeypatch):
+    """lr L = t for every step, and the bound is met with equality."""
+    file = module["gradient_descent_along_a_path"]
+    monkeypatch.setattr(file, "problem_of", lambda setting: isotropic(3.0, 4, 2))
+    row = file.measure_needed(file.Setting("mlp", 0.4, 5), 0)
+    assert row == pytest.approx({"needed": 0.4, "share": 1.0}, rel=1e-9)  # rounding of differences of losses
+
+
+@pytest.mark.parametrize(
+    ("t", "refined", "reason"),
+    [(1.9, 0.01, None), (1.95, 0.015, r"lr L is in \[1.979, 2.019\]"), (0.2, 0.78, "17 points a step find 1.78 times what 9 find")],
+)
+def test_a_path_is_in_scope_where_its_curvature_is_known_and_short_of_two(module, t, refined, reason):
+    tame = Sample(0, {"t": 0.1, "refined": 0.0})
+    said = module["gradient_descent_along_a_path"].outside([tame, Sample(1, {"t": t, "refined": refined})])
+    assert said is None if reason is None else re.search(reason, said)
