@@ -876,6 +876,7 @@ TIERS = {
     "adam_mini_trajectory": "full",
     "worst_case_of_rules": "full",
     "rso_gradient_count": "full",
+    "rso_gaussian_losses": "full",
     "adam_mini_descent": "full",
     "adam_mini_noise_floor": "full",
     "adam_mini_price_of_the_mean": "full",
