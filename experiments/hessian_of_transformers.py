@@ -1,0 +1,286 @@
+"""Question: along which cuts is the Hessian of a transformer near block-diagonal, when in training, and for how many tokens?
+
+mass, null, excess as in adam_mini_hessian_blocks.py, inside one tensor's own Hessian; tensors' share = sum over tensors of
+|H_tt|^2 / |H|^2, blocks of whole tensors. Points: 0, 1, 50 and 100 % of training.
+
+Claims: hessian.heads                     query and key by head at the end: mass >= 0.6; 8, 64 and 256 tokens, both starts, both widths
+        hessian.heads.early               ... and at 1 %, too: no, at a start of 0.02 the mass falls first
+        hessian.tokens                    embedding and head by token at the end: mass >= 0.6
+        hessian.rows.KIND                 value, output projection and feed-forward at the end: mass >= 0.6 by output neuron: no
+        hessian.rows.null.KIND            ... but more than random blocks of the sizes hold
+        hessian.rows-or-columns.KIND      at the end the excess by output neuron is above that by input, 64 tokens, start 0.02
+        hessian.rows-or-columns.lecun.KIND ... feed-forward in, LeCun's start: no
+        hessian.rows-by-tokens.start, .end  the excess by row of value is larger with 256 tokens than with 8
+        hessian.across-tensors            what lies between tensors falls from the start to the end of training
+        hessian.across-tensors.monotone   ... and does not rise again between 50 % and the end: no
+        hessian.across-tensors.vanishes   at the end at least 0.9 lies inside tensors: no
+Proof:  none
+Cost:   study tier, 12 minutes on one CPU core
+Run:    sandbox check hessian.heads --tier study
+
+GPT-like, one layer, width 16 (one setting 32), 4 heads, feed-forward 4 x width, context 16, head not tied; on a random Markov
+chain of order 2; Adam at 3e-3 with 256 tokens a step for 1,000 steps; on 320 fresh tokens in float32 the exact Hessian of each
+matrix, the mass of both tables to 5 % by coloured probes, |H|^2 by 100 random products. 5 seeds of weights, data and Hessian
+batch, one chain. The papers show pictures at one vocabulary; the numbers of the dossier were single runs of 2,000 steps.
+
+The predictions were committed before any run of this file, with the dossier's single runs in view.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from sandbox.curvature.block_mass import measure
+from sandbox.curvature.hessian import curvature_of, dense_hessian
+from sandbox.curvature.operators import operator
+from sandbox.curvature.tensor_mass import tensor_masses
+from sandbox.curvature.trace import squared_frobenius
+from sandbox.fit import Mean, PairedDifference
+from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.models.cuts import adam_mini
+from sandbox.models.gpt import GPTConfig
+from sandbox.models.markov import MarkovProblem
+from sandbox.models.partitions import Partition, by_column, from_blocks
+from sandbox.optimizers.adam import Adam
+from sandbox.problems.base import Params
+from sandbox.run import run
+from sandbox.verdict import Outcome
+
+POINTS = (0.0, 0.01, 0.5, 1.0)  # shares of training
+HEADS, TABLES, MATRICES = ("query", "key"), ("embedding", "head"), ("value", "attention_out", "ffn_in", "ffn_out")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """vocabs: one model each.  start: standard deviation 0.02 ("normal") or LeCun's.  tokens: of the Hessian's batch."""
+
+    vocabs: tuple[int, ...] = (8, 64, 256)
+    width: int = 16
+    start: str = "normal"
+    points: tuple[float, ...] = POINTS
+    steps: int = 1000
+    lr: float = 3e-3
+    tokens: int = 320
+    n_probes: int = 100
+
+
+def problem_of(setting: Setting, vocab: int) -> MarkovProblem:
+    model = GPTConfig(vocab, width=setting.width, layers=1, heads=4, context=16, tied=False, init=setting.start)
+    return MarkovProblem(model, batch_size=16)
+
+
+def snapshots(problem: MarkovProblem, setting: Setting, seed: int) -> dict[float, Params]:
+    """The parameters at every point of training."""
+    when, kept = {round(share * setting.steps): share for share in setting.points}, {}
+
+    def watch(k: int, params: Params) -> None:
+        if k in when:
+            kept[when[k]] = {name: w.clone() for name, w in params.items()}
+
+    run(problem, Adam(setting.lr), steps=setting.steps, seed=seed, watch=watch)
+    return kept
+
+
+def cuts_of(problem: MarkovProblem) -> dict[str, Partition]:
+    """Adam-mini's cut (heads, tokens, output neurons), and the one by input."""
+    blocks = from_blocks(adam_mini(problem.roles, problem.shapes), problem.shapes)
+    return {"cut": blocks, "column": by_column(problem.roles, problem.shapes)}
+
+
+def structure(problem: MarkovProblem, params: Params, batch: torch.Tensor, n_probes: int, seed: int) -> dict[str, float]:
+    """mass, null and excess of every matrix and cut, the mass of both tables, and the share of |H|^2 inside tensors."""
+    cuts, found, inside = cuts_of(problem), {}, 0.0
+    tables = {name: cuts["cut"].labels[name] for name, role in problem.roles.items() if role.kind in TABLES}
+    for row in tensor_masses(problem.loss, params, [batch], tables, seed=seed):
+        found[f"{problem.roles[row.name].kind} cut mass"] = row.mass.value
+        inside += row.total.value
+    for name in problem.roles.keys() - tables.keys():
+        H = dense_hessian(problem, params, batch, names=(name,), dtype=torch.float32).matrix
+        inside += float(np.square(H).sum())
+        found |= matrix_rows(problem.roles[name].kind, H, {title: cut.labels[name] for title, cut in cuts.items()})
+    total = squared_frobenius(operator(curvature_of(problem, params, batch, dtype=torch.float32)), n_probes=n_probes, seed=seed)
+    return found | {"tensors": inside / total.value, "tensors error": inside / total.value**2 * total.standard_error}
+
+
+def matrix_rows(kind: str, H: np.ndarray, labels: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """mass, null and excess of one matrix under every cut; nothing for norms and other vectors."""
+    rows = {title: measure(H, label, name=kind, partition=title) for title, label in labels.items()} if kind in HEADS + MATRICES else {}
+    return {f"{kind} {title} {what}": getattr(row, what) for title, row in rows.items() for what in ("mass", "null", "excess")}
+
+
+def values(setting: Setting, seed: int) -> dict[str, float]:
+    """Every number of every vocabulary and point, as "VOCAB POINT% NAME"."""
+    found = {}
+    for vocab in setting.vocabs:
+        problem = problem_of(setting, vocab)
+        batch = replace(problem, batch_size=setting.tokens // 16).batch(seed, setting.steps)  # a step that training has not seen
+        for share, params in snapshots(problem, setting, seed).items():
+            each = structure(problem, params, batch, setting.n_probes, seed)
+            found |= {f"{vocab} {round(100 * share)}% {key}": x for key, x in each.items()}
+            found |= worst(found, f"{vocab} {round(100 * share)}%")
+    return found | over_vocabularies(found, setting)
+
+
+def worst(found: Mapping[str, float], where: str) -> dict[str, float]:
+    """The smaller head mass of query and key, and the smaller token mass of embedding and head."""
+    smallest = {"heads": HEADS, "tables": TABLES}
+    return {f"{where} {title}": min(found[f"{where} {kind} cut mass"] for kind in kinds) for title, kinds in smallest.items()}
+
+
+def over_vocabularies(found: Mapping[str, float], setting: Setting) -> dict[str, float]:
+    """The worst of all vocabularies at each point."""
+    every = {}
+    for share in setting.points:
+        point = f"{round(100 * share)}%"
+        each = {title: [found[f"{v} {point} {title}"] for v in setting.vocabs] for title in ("heads", "tables", "tensors")}
+        every |= {f"{point} {title}": min(x) for title, x in each.items()}
+        for kind in MATRICES:
+            every[f"{point} {kind} mass"] = max(found[f"{v} {point} {kind} cut mass"] for v in setting.vocabs)
+            lack = [found[f"{v} {point} {kind} cut null"] - found[f"{v} {point} {kind} cut mass"] for v in setting.vocabs]
+            every[f"{point} {kind} lack"] = max(lack)
+    return every
+
+
+SMALL, LECUN = Setting(), Setting(start="lecun")
+WIDE = Setting(vocabs=(64,), width=32, points=(0.01, 1.0))
+SEEDS = (0, 1, 2, 3, 4)
+MINI = "Zhang et al. (2024), https://arxiv.org/abs/2406.16793, partition principle and its Hessian figures"
+FORCES = "Dong et al. (2025), https://arxiv.org/abs/2505.02809, as told in its author's PhD summary, eq. 3.5 and fig. 3.3"
+EVERYWHERE, TWO_STARTS = (SMALL, LECUN, WIDE), (SMALL, LECUN)
+SHORT = {"value": "value", "attention_out": "attention-out", "ffn_in": "ffn-in", "ffn_out": "ffn-out"}
+
+
+def asked(slug: str, statement: str, predicted: Outcome, settings: tuple[Setting, ...] = EVERYWHERE, **fields) -> Claim:
+    common = dict(
+        id=f"hessian.{slug}",
+        statement=statement,
+        source=MINI,
+        known="second-hand",
+        dossier="adam-mini C18",
+        tier="study",
+        cost_s=300.0,
+        plan=Grid(settings, SEEDS),
+        measure=per_seed(values),
+        subject="hessian.transformers",
+        predicted=predicted,
+    )
+    return Claim(**(common | fields))
+
+
+def at_least(key: str, limit: float, quantity: str) -> dict:
+    return dict(kind="lower", estimate=Mean(key), limit=limit, quantity=quantity)
+
+
+def first_below(first: str, second: str, quantity: str) -> dict:
+    """An ordering: the first value is below the second."""
+    return dict(kind="ordering", estimate=PairedDifference(first, second), quantity=quantity)
+
+
+def of_rows(kind: str) -> tuple[Claim, ...]:
+    """The claims about one matrix cut by output neuron."""
+    name = kind.replace("_", " ")
+    ordered = first_below(
+        f"64 100% {kind} column excess", f"64 100% {kind} cut excess", f"excess of {name} by input minus by output neuron"
+    )
+    return (
+        asked(
+            f"rows.{SHORT[kind]}",
+            f"After training at least 0.6 of the Hessian of {name} lies in blocks of output neurons, for some number of tokens.",
+            Outcome.VIOLATED,
+            dossier="adam-mini C19",
+            **at_least(f"100% {kind} mass", 0.6, f"share of |H|^2 of {name} inside rows at the end, the largest over the vocabularies"),
+        ),
+        asked(
+            f"rows.null.{SHORT[kind]}",
+            f"After training the rows of {name} hold more of its Hessian than random blocks of their sizes.",
+            Outcome.HOLDS,
+            dossier="adam-mini C19",
+            kind="ordering",
+            estimate=Mean(f"100% {kind} lack"),
+            quantity=f"share inside random blocks minus share inside rows of {name}, the largest over the vocabularies",
+        ),
+        asked(
+            f"rows-or-columns.{SHORT[kind]}",
+            f"After training {name} is better cut by output neuron than by input, 64 tokens.",
+            Outcome.HOLDS,
+            (SMALL,),
+            dossier="adam-mini C19",
+            **ordered,
+        ),
+    )
+
+
+CLAIMS = (
+    asked(
+        "heads",
+        "After training the Hessians of query and key are near block-diagonal by head.",
+        Outcome.HOLDS,
+        **at_least("100% heads", 0.6, "share of |H|^2 inside heads at the end, the smaller of query and key, least over the vocabularies"),
+    ),
+    asked(
+        "heads.early",
+        "... and so they are after 1 % of training.",
+        Outcome.VIOLATED,
+        **at_least("1% heads", 0.6, "share of |H|^2 inside heads after 1 %, the smaller of query and key, least over the vocabularies"),
+    ),
+    asked(
+        "tokens",
+        "After training the Hessians of embedding and head are near block-diagonal by token.",
+        Outcome.HOLDS,
+        **at_least(
+            "100% tables", 0.6, "share of |H|^2 inside tokens at the end, the smaller of embedding and head, least over the vocabularies"
+        ),
+    ),
+    *(claim for kind in MATRICES for claim in of_rows(kind)),
+    asked(
+        "rows-or-columns.lecun.ffn-in",
+        "After training from LeCun's start feed-forward in is better cut by output neuron than by input, 64 tokens.",
+        Outcome.VIOLATED,
+        (LECUN,),
+        dossier="adam-mini C19",
+        **first_below("64 100% ffn_in column excess", "64 100% ffn_in cut excess", "excess of ffn in by input minus by output neuron"),
+    ),
+    *(
+        asked(
+            f"rows-by-tokens.{slug}",
+            f"At the {slug} of training the rows of value are blocks of its Hessian the more, the more tokens there are.",
+            Outcome.HOLDS,
+            TWO_STARTS,
+            source=FORCES,
+            dossier="adam-mini C19",
+            **first_below(
+                f"8 {point}% value cut excess", f"256 {point}% value cut excess", "excess by row of value with 8 tokens minus with 256"
+            ),
+        )
+        for slug, point in (("start", 0), ("end", 100))
+    ),
+    asked(
+        "across-tensors",
+        "What lies between tensors is a smaller share of the Hessian at the end of training than at its start.",
+        Outcome.HOLDS,
+        TWO_STARTS,
+        source=FORCES,
+        dossier="adam-mini C20",
+        **first_below("64 0% tensors", "64 100% tensors", "share of |H|^2 inside tensors at the start minus at the end"),
+    ),
+    asked(
+        "across-tensors.monotone",
+        "... and a smaller one at the end than half-way.",
+        Outcome.VIOLATED,
+        TWO_STARTS,
+        source=FORCES,
+        dossier="adam-mini C20",
+        **first_below("64 50% tensors", "64 100% tensors", "share of |H|^2 inside tensors half-way minus at the end"),
+    ),
+    asked(
+        "across-tensors.vanishes",
+        "At the end of training at least nine tenths of the Hessian lie inside tensors.",
+        Outcome.VIOLATED,
+        TWO_STARTS,
+        source=FORCES,
+        dossier="adam-mini C20",
+        **at_least("64 100% tensors", 0.9, "share of |H|^2 inside tensors at the end"),
+    ),
+)
