@@ -698,6 +698,17 @@ PREDICTED = {
         "rso.gaussian-losses.far": "ATTAINED",
         "rso.gaussian-losses.far.falls": "VIOLATED",
     },
+    "gwt_coupled_columns": {  # before
+        "gwt.coupled-columns": "HOLDS",
+        "gwt.coupled-columns.correlated": "HOLDS",
+        "gwt.coupled-columns.as-uncoupled": "VIOLATED",
+    },
+    "sgc_lifetimes": {  # before
+        "sgc.lifetimes": "HOLDS",
+        "sgc.lifetimes.most": "ATTAINED",
+        "sgc.lifetimes.least": "HOLDS",
+        "sgc.lifetimes.new-values": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
@@ -887,6 +898,21 @@ PREDICTED = {
         "hessian.across-tensors.monotone": "VIOLATED",
         "hessian.across-tensors.vanishes": "VIOLATED",
     },
+    "adam_mini_live": {
+        "adam-mini.live.no-momentum": "HOLDS",
+        "adam-mini.live.momentum": "HOLDS",
+        "adam-mini.live.cosine": "HOLDS",
+        "adam.over-momentum.groups": "HOLDS",
+        "adam.over-momentum.dealt": "VIOLATED",
+    },
+    "hessian_hidden_growth": {
+        "hessian.hidden-growth.squared": "HOLDS",
+        "hessian.hidden-growth.cross-entropy": "HOLDS",
+        "hessian.hidden-growth.constant": "HOLDS",
+        "hessian.hidden-growth.few": "VIOLATED",
+        "hessian.hidden-growth.one": "HOLDS",
+        "hessian.hidden-growth.spectral": "VIOLATED",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -897,6 +923,8 @@ TIERS = {
     "adam_mini_partition_control": "study",
     "adam_mini_leave_one_out": "study",
     "adam_mini_trajectory": "full",
+    "adam_mini_live": "full",
+    "hessian_hidden_growth": "full",
     "hessian_of_transformers": "study",
     "worst_case_of_rules": "full",
     "rso_gradient_count": "full",
@@ -907,7 +935,14 @@ TIERS = {
     "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
 }  # all others: quick
-TUNED = {"training_on_text", "fine_tuning_of_the_family", "fine_tuning_on_text", "adam_mini_partition_control", "adam_mini_leave_one_out"}
+TUNED = {
+    "training_on_text",
+    "fine_tuning_of_the_family",
+    "fine_tuning_on_text",
+    "adam_mini_partition_control",
+    "adam_mini_leave_one_out",
+    "adam_mini_live",
+}
 every_file = pytest.mark.parametrize("name", PREDICTED)
 
 
