@@ -212,7 +212,7 @@ CLAIMS = (
         constants=None,
         limit=0.0,
         predicted=Outcome.VIOLATED,
-        tau=0.0,
+        theorems=("rso_gaussian_losses",),
         subject="rso.gaussian-losses.far",
     ),
 )

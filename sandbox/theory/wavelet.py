@@ -5,7 +5,8 @@ are the other N - 1 coefficients.
 
 Symbols: level; rho = mean correlation of two different entries of a block, phi = that of neighbours in an AR(1) row;
 delta = largest difference of neighbours, in loss / param; b1 = Adam's first beta; t = number of the step, from 1;
-imbalance = |A| / |D| of a pair; n = columns of the gradient. Entries have mean 0 and one variance where a mean energy is spoken of.
+imbalance = |A| / |D| of a pair; n = columns of the gradient; q, g = shape of the Hessian M of a block. Entries have mean 0 and one
+variance where a mean energy is spoken of.
 
 What no constant expresses: of the scale laws, that v stands at its mean (b2 -> 1) and that no limiter acts.
 """
@@ -14,7 +15,7 @@ import sympy
 
 from sandbox.theory.base import Bound
 
-rho, phi, delta, b1, imbalance, n = sympy.symbols("rho phi delta b1 imbalance n", real=True)
+rho, phi, delta, b1, imbalance, n, q, g = sympy.symbols("rho phi delta b1 imbalance n q g", real=True)
 level, t = sympy.symbols("level t", integer=True)
 
 N = 2**level
@@ -24,6 +25,7 @@ BETA = (b1 >= 0, b1 < 1)
 SHARE = "energy of the approximation over that of the gradient"
 HAAR_PROOF = "proofs/proof_haar_energy.py"
 DROPPED_PROOF = "proofs/proof_haar_dropped_details.py"
+COLUMNS_PROOF = "proofs/proof_haar_columns.py"
 SCALE_PROOF = "proofs/proof_gwt_scale.py"
 CODE = "derived, for the update of the authors' repository (zqOuO/GWT), read"
 
@@ -81,6 +83,16 @@ frozen_loss = exact(
     (*LEVEL, *CORRELATION),
     DROPPED_PROOF,
     "derived; on L |W|^2 / 2 with any inner rule that converges; rho is the correlation within the blocks of the start",
+)
+
+columns_loss = exact(
+    "columns_loss",
+    frozen_loss.quantity,
+    (1 - rho) * (1 - q) / (1 - rho + rho * g),
+    (*LEVEL, *CORRELATION, g > 0, g <= N, q <= 1, N * q >= g),
+    COLUMNS_PROOF,
+    "derived; sum over blocks w^T M w / 2, g = 1^T M 1 / tr M and q = |M 1|^2 / (1^T M 1 tr M); where M is diagonal, of curvatures h, "
+    "g = 1 and q = sum h^2 / (sum h)^2",
 )
 
 step_rms = exact(
