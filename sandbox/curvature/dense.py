@@ -146,12 +146,23 @@ def _fill(matrix: Curvature, found: np.ndarray, source: np.ndarray, target: np.n
 
 
 def _fill_half(matrix: Curvature, found: np.ndarray, chunk: int) -> Iterator[int]:
-    """The rows of each tensor from its first entry on, and their mirror image; after each chunk the number of rows so far."""
-    for index, size in enumerate(matrix.layout.sizes):
-        start, times = matrix.layout.edges[index], matrix.strip(index)
+    """The rows of each group of tensors from its first entry on, and their mirror image; after each chunk the number of rows so far."""
+    for group in _groups(matrix.layout.sizes, chunk):
+        start, stop = matrix.layout.edges[group.start], matrix.layout.edges[group.stop]
+        size, times = stop - start, matrix.strip(group)
         for first in range(0, size, chunk):
             k = min(chunk, size - first)
             rows = times(torch.eye(k, size, dtype=matrix.at.dtype, device=matrix.at.device).roll(first, 1)).cpu().numpy()
             found[start + first : start + first + k, start:] = rows
-            found[start + size :, start + first : start + first + k] = rows[:, size:].T
+            found[stop:, start + first : start + first + k] = rows[:, size:].T
             yield start + first + k
+
+
+def _groups(sizes: tuple[int, ...], least: int) -> Iterator[range]:
+    """Neighbouring tensors together until they have `least` entries: a graph for a few rows costs as much as one for many."""
+    start, total = 0, 0
+    for index, size in enumerate(sizes):
+        total += size
+        if total >= least or index + 1 == len(sizes):
+            yield range(start, index + 1)
+            start, total = index + 1, 0

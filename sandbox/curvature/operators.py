@@ -44,14 +44,15 @@ Entries = str | Sequence[str] | np.ndarray | None
 class Curvature:
     """A symmetric matrix (n, n) known by its products.  times: V (k, n) -> V M (k, n), both in `dtype`.  at: the point (n,).
 
-    strip: index t of a tensor -> products V (k, size_t) -> V M[t, t and all later tensors], cheaper than `times`; None: no such way.
+    strip: numbers of neighbouring tensors -> products V (k, their size) -> V M[they, they and all later tensors], cheaper than
+    `times`; None: no such way.
     cost: of `times`, and no less than that of any strip.
     """
 
     layout: Layout
     at: Tensor
     times: Times
-    strip: Callable[[int], Times] | None = None
+    strip: Callable[[range], Times] | None = None
     cost: Cost = Cost(0, 0)
 
     @property
@@ -143,8 +144,8 @@ def chunk_of(matrix: Curvature, chunk: int | None) -> int:
 
 
 def _curvature(one: Objective, whole: Callable[..., Times], strip: Callable[..., Times]) -> Curvature:
-    def strips(index: int) -> Times:
-        return _mean([partial(strip, one, batch, index) for batch in one.batches], one.weights)
+    def strips(group: range) -> Times:
+        return _mean([partial(strip, one, batch, group) for batch in one.batches], one.weights)
 
     cost = check_objective(one)
     return Curvature(one.layout, one.at, _mean([partial(whole, one, batch) for batch in one.batches], one.weights), strips, cost)

@@ -1,7 +1,7 @@
 """Products with the Hessian and the Gauss-Newton matrix of one batch: a graph that is built once, pulled back along many vectors.
 
     whole    V (k, n) -> V M (k, n)
-    strip    V (k, size of tensor t) -> V M[t, t and all later tensors], from what depends on tensor t alone
+    strip    V (k, size of a group of neighbours) -> V M[group, group and all later tensors], from what depends on the group alone
 
 Rows are mapped together by `torch.func.vmap`. `Cost` says what memory that takes, counted operator by operator.
 """
@@ -54,15 +54,15 @@ def hessian_whole(one: Objective, batch: Any) -> Times:
     return pulled(torch.func.grad(one.part(batch)), one.at)[1]
 
 
-def hessian_strip(one: Objective, batch: Any, index: int) -> Times:
-    """The gradient in one tensor alone, pulled back to that tensor and the later ones."""
-    own, later, given = _cut(one, index)
+def hessian_strip(one: Objective, batch: Any, group: range) -> Times:
+    """The gradient in some tensors alone, pulled back to those and the later ones. group: their numbers, one after the other."""
+    own, later, given = _cut(one, group)
 
-    def slope(free: Params) -> Tensor:
-        return torch.func.grad(lambda w: one.loss_of({**given, **free, own: w}, batch))(free[own])
+    def slope(free: Params) -> Params:
+        return torch.func.grad(lambda w: one.loss_of({**given, **free, **w}, batch))({name: free[name] for name in own})
 
     _, pull = torch.func.vjp(slope, later)
-    return _many(lambda v: _flat(pull(v.view_as(later[own]))[0]))
+    return _many(lambda v: _flat(pull(_like(v, later, own))[0]))
 
 
 def gauss_newton_whole(one: Objective, batch: Any) -> Times:
@@ -72,13 +72,18 @@ def gauss_newton_whole(one: Objective, batch: Any) -> Times:
     return _many(lambda v: pull(bend(push(v)[0])[0])[0])
 
 
-def gauss_newton_strip(one: Objective, batch: Any, index: int) -> Times:
-    """Pushed forward from one tensor alone, pulled back to that tensor and the later ones."""
-    own, later, given = _cut(one, index)
+def gauss_newton_strip(one: Objective, batch: Any, group: range) -> Times:
+    """Pushed forward from some tensors alone, pulled back to those and the later ones."""
+    own, later, given = _cut(one, group)
     z, pull = torch.func.vjp(lambda free: one.outputs_of({**given, **free}, batch), later)
-    _, push = torch.func.vjp(lambda u: pull(u)[0][own], torch.zeros_like(z))
+
+    def back(u: Tensor) -> Params:
+        slopes = pull(u)[0]
+        return {name: slopes[name] for name in own}
+
+    _, push = torch.func.vjp(back, torch.zeros_like(z))
     bend = _bend(one, batch, z)
-    return _many(lambda v: _flat(pull(bend(push(v.view_as(later[own]))[0])[0])[0]))
+    return _many(lambda v: _flat(pull(bend(push(_like(v, later, own))[0])[0])[0]))
 
 
 def _bend(one: Objective, batch: Any, z: Tensor) -> Callable[[Tensor], tuple[Tensor]]:
@@ -86,11 +91,17 @@ def _bend(one: Objective, batch: Any, z: Tensor) -> Callable[[Tensor], tuple[Ten
     return torch.func.vjp(torch.func.grad(lambda outputs: one.loss.criterion(outputs, batch)), z.detach())[1]
 
 
-def _cut(one: Objective, index: int) -> tuple[str, Params, Params]:
-    """The name of a tensor, that tensor and the later ones, and all that stays where it is."""
+def _cut(one: Objective, group: range) -> tuple[tuple[str, ...], Params, Params]:
+    """The names of a group of tensors, these and the later ones, and all that stays where it is."""
     tensors, names = one.layout.unflatten(one.at), one.layout.names
-    later = {name: tensors[name] for name in names[index:]}
-    return names[index], later, {**one.fixed, **{name: tensors[name] for name in names[:index]}}
+    later = {name: tensors[name] for name in names[group.start :]}
+    return names[group.start : group.stop], later, {**one.fixed, **{name: tensors[name] for name in names[: group.start]}}
+
+
+def _like(v: Tensor, tensors: Params, names: tuple[str, ...]) -> Params:
+    """A vector cut into tensors of the named shapes."""
+    parts = v.split([tensors[name].numel() for name in names])
+    return {name: part.view_as(tensors[name]) for name, part in zip(names, parts, strict=True)}
 
 
 def _flat(tensors: Params) -> Tensor:
