@@ -22,10 +22,15 @@ Keeping the graph keeps the activations. A second forward inside the `with` free
 put it under torch.random.fork_rng(), or the norm belongs to another gradient.
 
 Tied weights are right, but autograd keeps their first part until the last one, so the memory bound is then larger.
+
+A backward that breaks off (an exception out of a hook, or no memory) is over where it breaks: what has moved has moved, gradients
+that nothing has applied are dropped, and the next backward is a new one with the rates of its time. Call `step` in between or not.
+A norm that was measured for it serves no other.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,14 +38,15 @@ from torch import Tensor
 
 from sandbox.optimizers.base import Rule
 from sandbox.optimizers.sharding import local
-from sandbox.shells.backward_end import at_end_of_backward
+from sandbox.shells.arrivals import Arrivals
+from sandbox.shells.backward_end import Backward
 from sandbox.shells.continued import Skipped, resumed
-from sandbox.shells.gradients import Nonfinite, bad_entries, complaint, require_policy, sanitised
+from sandbox.shells.gradients import Nonfinite, bad_count, complaint, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
 from sandbox.shells.moving import Move
 from sandbox.shells.norm import coefficient, norm_of, require_norm, total
 from sandbox.shells.rounding import Precision, Rounding
-from sandbox.shells.slot import groups, more, restored, scheduled, shared, slots
+from sandbox.shells.slot import Slot, groups, more, restored, scheduled, shared, slots
 from sandbox.shells.ways import Execution, Ways
 
 
@@ -75,70 +81,80 @@ class Fused(torch.optim.Optimizer):
         self._made = False
         super().__init__(made := groups(self._slots), shared(made))
         self._made = True
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._backward = Backward(self._broke_off)
         self._reset()
-        self._backwards, self._watching = 0, False
         self._attach()
 
     def _reset(self) -> None:
-        self._arrived: dict[Tensor, int] = {}  # since the last step(): in which backward
-        self._norms: dict[Tensor, Tensor] | None = None  # while measuring
+        self._arrived = Arrivals()
+        self._norms: dict[int, Tensor] | None = None  # while measuring
         self._factor: Tensor | None = None  # of the gradients of the next backward
         self._now: dict[int, Rule] = {}  # the rule of every group, in this backward
-        self._left_out = self._leave_out_all = False
+        self._leave_out_all = self._norm_is_spent = False
 
     def _attach(self) -> None:
         self._group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
-        self._hooks = {w: w.register_post_accumulate_grad_hook(self._move) for w in self._slots if w.requires_grad}
+        trained = [(w, partial(self._move, slot, self._group_of[w])) for w, slot in self._slots.items() if w.requires_grad]
+        self._hooks = {w: w.register_post_accumulate_grad_hook(hook) for w, hook in trained}
 
-    @torch.no_grad()
-    def _move(self, w: Tensor) -> None:
+    def _move(self, slot: Slot, group: int, w: Tensor) -> None:
+        """The hook; what it does beside the step itself costs no more than the stepwise shell's loop."""
+        if torch.is_grad_enabled():  # create_graph; no_grad costs as much as all the rest
+            with torch.no_grad():
+                return self._move(slot, group, w)
         g = w.grad
         w.grad = None
-        self._register(w, g)
-        g = self._usable(w, g)
         if g is None:
-            self._left_out = True
+            raise RuntimeError(f"the gradient of {slot.name} was gone before the fused shell saw it; remove() the other shell on this one")
+        if self._backward.goes_on() is None:
+            self._enter()
+        self._arrived.mark(slot, self._backward.number)
+        slot.require_usable(w, g)
+        if self.nonfinite != "pass" and (n := bad_count(g, slot.kept)):
+            g = self._instead(slot, w, g, n)
+        self._use(slot, group, w, g)
+
+    def _use(self, slot: Slot, group: int, w: Tensor, g: Tensor | None) -> None:
+        if g is None:
+            self._arrived.left_out.add(self._backward.number)
         elif self._norms is not None:
-            self._norms[w] = norm_of(g)
+            self._norms[slot.index] = norm_of(g)
         elif not self._leave_out_all:
             if self._factor is not None:
                 g.mul_(self._factor.to(g.device))
-            self._ways.move([Move(self._slots[w], w, g, self._rule_now(self._group_of[w]), self.state[w])])
+            self._ways.move_one(Move(slot, w, g, self._now.get(group) or self._rule_now(group), self.state[w]))
+
+    def _enter(self) -> None:
+        """A hook in a backward that is not the one known so far."""
+        if self._norm_is_spent and self._norms is None:
+            raise RuntimeError("the norm was measured for a backward that broke off; measure again, or go on unclipped after step()")
+        if not self._backward.met():  # a new one
+            self._now = {}
 
     def _rule_now(self, group: int) -> Rule:
         """Read once in a backward, whatever the number of tensors."""
-        if group not in self._now:
-            self._now[group] = scheduled(self.param_groups[group], self._slots)
+        self._now[group] = scheduled(self.param_groups[group], self._slots)
         return self._now[group]
 
-    def _register(self, w: Tensor, g: Tensor | None) -> None:
-        name = self._slots[w].name
-        if g is None:
-            raise RuntimeError(f"the gradient of {name} was gone before the fused shell saw it; remove() the other shell on this tensor")
-        if w in self._arrived:
-            again = "the same backward" if self._arrived[w] == self._backwards else "another backward"
-            raise RuntimeError(f"{name} got a second gradient before step(), in {again}: {_REASON[again]}")
-        self._arrived[w] = self._backwards
-        if not self._watching:
-            self._watching = True
-            at_end_of_backward(self._ended)
+    def _instead(self, slot: Slot, w: Tensor, g: Tensor, n: int) -> Tensor | None:
+        """What takes the place of a gradient with n bad entries; None where its tensor is left out."""
+        if self.nonfinite == "raise":
+            outcome = "no weight was moved" if self._norms is not None else f"{len(self._arrived.of) - 1} tensors have moved in this step"
+            raise FloatingPointError(complaint({slot.name: (n, g.numel(), self.state.get(w, {}).get("step", 0))}, slot.kept, outcome))
+        return None if self.nonfinite == "skip" else sanitised(g, slot.kept)
 
-    def _ended(self) -> None:
-        self._backwards, self._watching = self._backwards + 1, False
-        self._now.clear()
-
-    def _usable(self, w: Tensor, g: Tensor) -> Tensor | None:
-        """The gradient to be used, or None where its tensor is left out."""
-        slot = self._slots[w]
-        slot.require_usable(w, g)
-        n = bad_entries([g], [slot.kept])[0] if self.nonfinite != "pass" else 0
-        if n and self.nonfinite == "raise":
-            outcome = "no weight was moved" if self._norms is not None else f"{len(self._arrived) - 1} tensors have moved in this step"
-            self._ended()  # nobody else says so: this backward breaks off here
-            raise FloatingPointError(complaint({slot.name: (n, g.numel(), self.state[w].get("step", 0))}, slot.kept, outcome))
-        if n:
-            return None if self.nonfinite == "skip" else sanitised(g, slot.kept)
-        return g
+    def _broke_off(self) -> None:
+        """The backward is over without an end: forgets what stands here for it, and drops what it has left in `.grad`."""
+        self._arrived.forget(self._backward.number)
+        self._norm_is_spent |= self._factor is not None
+        self._factor, self._leave_out_all = None, False
+        if self._norms is not None:
+            self._norms = {i: norm for i, norm in self._norms.items() if i in self._arrived.of}
+        for leaf in self._hooks:
+            leaf.grad = None
 
     @contextmanager
     def measuring(self, max_norm: float) -> Iterator[None]:
@@ -148,24 +164,24 @@ class Fused(torch.optim.Optimizer):
         of the stepwise shell does.
         """
         require_norm(max_norm)
-        if self._arrived or self._factor is not None:
+        self._backward.settle()
+        if self._arrived.of or self._factor is not None:
             raise RuntimeError("measuring must come before the backward that moves the weights, and once; call step() first")
-        self._norms, self._left_out = {}, False
+        self._norms, self._norm_is_spent = {}, False
         try:
             yield
-            self._take(max_norm, [self._norms[w] for w in self._slots if w in self._norms])
+            self._take(max_norm, [self._norms[slot.index] for slot in self._slots.values() if slot.index in self._norms])
         finally:
-            self._norms = None
-            self._arrived.clear()
+            self._norms, self._arrived = None, Arrivals()
 
     def _take(self, max_norm: float, norms: list[Tensor]) -> None:
-        if not norms and not self._left_out:
+        if not norms and not self._arrived.left_out:
             raise RuntimeError("no gradient arrived while measuring; run the first backward inside the `with`")
         self.total_norm = total(norms)
         finite = self.nonfinite == "pass" or bool(self.total_norm.isfinite())
         if not finite and self.nonfinite != "skip":
             raise FloatingPointError(f"the norm of {len(norms)} finite gradients overflows {self.total_norm.dtype}; no weight was moved")
-        self._leave_out_all = self._left_out = self._left_out or not finite
+        self._leave_out_all = bool(self._arrived.left_out) or not finite
         self._factor = coefficient(self.total_norm, max_norm)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -183,17 +199,17 @@ class Fused(torch.optim.Optimizer):
                 f"{len(left)} gradients were not applied during backward, the first of {left[0]}: the fused shell was "
                 "removed, or the gradient was not made by backward(); use the stepwise shell for such gradients"
             )
-        if self._factor is not None and not self._arrived:
+        if self._factor is not None and not self._arrived.of:
             raise RuntimeError("the norm was measured, but no backward has moved the weights since; call backward() again before step()")
-        self.skipped += self._left_out
+        self.skipped += self._leave_out_all or bool(self._arrived.left_out)
         self._reset()
-        self._ended()
+        self._backward.close()
         return loss
 
     def _prepare(self) -> None:
         """Takes the zero gradients with which torch.distributed.checkpoint lets a fresh optimizer fill its state."""
         for w in [w for w in self._slots if w.grad is not None and not local(w.grad).any()]:
-            self._move(w)
+            self._move(self._slots[w], self._group_of[w], w)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As the stepwise shell's."""
@@ -223,14 +239,4 @@ class Fused(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_slots" in state:  # a copy; torch also comes here to load a state_dict
-            self._reset()
-            self._backwards, self._watching = 0, False
-            self._attach()
-
-
-_REASON = {
-    "the same backward": "re-entrant checkpointing of a shared tensor gives it in parts, and the first part is applied already; "
-    "use use_reentrant=False, or the stepwise shell",
-    "another backward": "the fused shell has already applied the first, so it cannot accumulate; "
-    "call step() after every backward, or use the stepwise shell",
-}
+            self._begin_anew()

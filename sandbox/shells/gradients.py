@@ -17,12 +17,13 @@ same answer: the norm of the whole is at most the sum of those of its parts.
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from sandbox.optimizers.sharding import resolve, sums
+from sandbox.optimizers.sharding import placements, resolve, sums
 
 FLOAT16 = 16  # its numbers end at 2^16
 Nonfinite = Literal["raise", "skip", "zero", "pass"]
@@ -43,6 +44,7 @@ def require_dense(name: str, g: Tensor) -> None:
         )
 
 
+@lru_cache
 def limit(dtype: torch.dtype, n: int = 1) -> float:
     """A power of 2 below which the squares of n entries have a finite sum in `dtype`: the least one that fails where n is a
     power of 4. In float16 the squares alone.
@@ -59,6 +61,14 @@ def bad_entries(gradients: Iterable[Tensor], dtypes: Iterable[torch.dtype]) -> l
     gradients = list(gradients)
     norms = sums([torch.linalg.vector_norm(g) for g in gradients])
     return [0 if norm < limit(kept) else _count(g, kept) for g, norm, kept in zip(gradients, norms, dtypes, strict=True)]
+
+
+def bad_count(g: Tensor, kept: torch.dtype) -> int:
+    """The same for one gradient, which is waited for alone."""
+    norm = torch.linalg.vector_norm(g)
+    if not placements(norm):
+        return 0 if norm.item() < limit(kept) else _count(g, kept)
+    return bad_entries([g], [kept])[0]
 
 
 def _count(g: Tensor, kept: torch.dtype) -> int:

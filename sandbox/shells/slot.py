@@ -195,7 +195,7 @@ def bad_gradients(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], n
     counts = bad_entries((w.grad for w in having), (of[w].kept for w in having)) if nonfinite != "pass" else ()
     bad = {w: n for w, n in zip(having, counts, strict=False) if n}
     if bad and nonfinite == "raise":
-        table = {of[w].name: (n, w.numel(), optimizer.state[w].get("step", 0)) for w, n in bad.items()}
+        table = {of[w].name: (n, w.numel(), optimizer.state.get(w, {}).get("step", 0)) for w, n in bad.items()}
         raise FloatingPointError(complaint(table, of[next(iter(bad))].kept, "no weight was moved"))
     return set(bad)
 
@@ -213,7 +213,7 @@ def restored(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], saved:
         _require_order(group, saved_group)
         require_seed(saved_group.get("seed"), seed)
         for w, key in zip(group["params"], saved_group["params"], strict=False):
-            if key in saved["state"]:
+            if saved["state"].get(key):  # empty where the first step has failed
                 entries[w] = of[w].restored(w, saved["state"][key])
     return entries
 

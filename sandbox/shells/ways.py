@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from torch.autograd.graph import increment_version
 
+from sandbox.optimizers.sharding import placements
 from sandbox.shells.compiled import Compiled
 from sandbox.shells.execution import is_ordinary
 from sandbox.shells.moving import Move, changed, ready
@@ -37,6 +38,13 @@ class Ways:
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """A copy prepares its tensors anew."""
         return Ways, (self._execution,)
+
+    def move_one(self, m: Move) -> None:
+        """`move` of one slot, under no_grad: without the sorting, where there is nothing to sort."""
+        if self._way is None and not placements(m.w):
+            m.slot.move(m.w, m.g, m.rule, m.entry)
+        else:
+            self.move([m])
 
     def move(self, moves: Sequence[Move]) -> None:
         """One step of every slot, with its refresh where it is due."""
