@@ -16,7 +16,8 @@ Letters: r = RMS(w); r1..r3 = learning rates of three steps, whose product stand
 import sympy
 
 from sandbox.theory.adalomo import K, d, eps2, growth, growth_at_rate, lr, lr_sum, movement, rms, steps_from_zero, steps_to_grow, target
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 
 r, s = sympy.symbols("r s", real=True)
 start = sympy.Symbol("start", positive=True)
@@ -25,6 +26,34 @@ r1, r2, r3 = sympy.symbols("r1 r2 r3", real=True)
 n = sympy.Symbol("n", positive=True, integer=True)
 from_start = {sympy.Max(eps2, rms): start}
 NUMBERS = {eps2: sympy.Rational(1, 1000), rms: 2}
+
+
+level, after, product, moved, moved_after, step, first, coming = sympy.symbols(
+    "level after product moved moved_after step first coming", real=True
+)
+steps, begin = sympy.symbols("steps begin", real=True)
+PRODUCT = (product, sympy.Integer(1), (1 + step) * product)  # of all 1 + lr_k, with the learning rate `step`
+CERTIFICATES = (
+    Induction(
+        "adalomo_growth_of_the_scale",
+        claim=product * begin - level,
+        index=steps,
+        sequences=(PRODUCT, (level, begin, after), (step, first, coming)),
+        factor=1 + step,
+        hypotheses=((sympy.Integer(1), after - (1 + step) * level),),
+        always=(step >= 0,),
+    ),
+    Induction(  # its second hypothesis is what the first induction proves
+        "adalomo_growth_of_the_movement",
+        claim=(product - 1) * begin - moved,
+        index=steps,
+        sequences=(PRODUCT, (level, begin, after), (moved, sympy.Integer(0), moved_after), (step, first, coming)),
+        hypotheses=((sympy.Integer(1), moved_after - moved - step * level), (step, level - product * begin)),
+        always=(step >= 0,),
+    ),
+    Identity("adalomo_growth_of_three_steps", r1 + r2 * (1 + r1) + r3 * (1 + r1) * (1 + r2), (1 + r1) * (1 + r2) * (1 + r3) - 1),
+    Identity("adalomo_growth_from_zero", lr * eps2 * d * steps_from_zero.value, eps2),
+)
 
 
 def step_01_one_step_multiplies_s_by_1_plus_lr_at_most():
@@ -93,3 +122,8 @@ def step_10_beyond_a_scale_by_the_weight_growth_has_no_such_limit():
 def step_11_the_paper_s_recipe_cannot_move_a_tensor_by_36_percent():
     moved = movement.value.subs({**NUMBERS, lr_sum: sympy.Rational(3045, 10000)}) / 2
     assert sympy.Rational(355, 1000) < moved < sympy.Rational(356, 1000)
+
+
+def step_12_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

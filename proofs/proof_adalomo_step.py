@@ -13,7 +13,7 @@ import sympy
 
 from sandbox.theory import adalomo  # its bounds `step_...` by their module: pytest collects names that begin so
 from sandbox.theory.adalomo import age, d, eps2, lr, rms, size, vector_entry
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 
 x, s, b, v, g, entry, rest = sympy.symbols("x s b v g entry rest", real=True)
 largest_rms = adalomo.step_rms.value.subs(sympy.Max(eps2, rms), s)
@@ -25,6 +25,27 @@ def silent_entry(t: int) -> sympy.Expr:
     """Its update at step t, if its first gradient comes there: eps1 = 0, v = 0 before."""
     share = sympy.Integer(t) ** sympy.Rational(-4, 5)
     return g / sympy.sqrt((1 - share) * 0 + share * g**2)
+
+
+CERTIFICATES = (
+    Certificate(
+        name="adalomo_step_rms",
+        claim=largest_rms - lr * s * x,
+        hypotheses=((lr * s, x - d),),
+        domain=(lr >= 0, s >= 0),
+    ),
+    Certificate(
+        name="adalomo_step_entry",
+        claim=largest_entry**2 - entry**2,
+        hypotheses=((sympy.Integer(1), entry**2 + rest - size * largest_rms**2), (sympy.Integer(1), -rest)),
+    ),
+    Certificate(
+        name="adalomo_vector_entry",
+        claim=vector_entry.value**2 * ((1 - 1 / age) * v + g**2 / age) - g**2,
+        squares=(((age - 1) * v, sympy.Integer(1)),),
+        domain=(age >= 1, v >= 0),
+    ),
+)
 
 
 def step_01_clipping_leaves_the_smaller_of_x_and_d():
@@ -82,3 +103,8 @@ def step_09_with_clipping_dropped_a_diagonal_gradient_takes_any_step():
 def step_10_beyond_no_weight_decay_a_step_is_larger():
     decay = sympy.Rational(1, 2) * ONE[lr] * ONE[rms] * ONE[rms]  # lr s wd RMS(w) for wd = 1/2, the same way as the step
     assert ONE[lr] * ONE[rms] + decay > adalomo.step_rms.value.subs(ONE)
+
+
+def step_11_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -20,7 +20,7 @@ from fractions import Fraction
 import sympy
 
 from sandbox.theory.adam_mini_precision import b2, decaying_beta2, freezing_beta2, p, stalled_ratio
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 
 M, N, e, G = sympy.symbols("M N e G", real=True)
 mantissa = (N >= 2, M >= N + 1, M <= 2 * N - 1)
@@ -55,6 +55,35 @@ def stays(beta2: Fraction, size: int, square: Fraction = Fraction(0)) -> list[bo
 def fraction(expr: sympy.Expr, size: int) -> Fraction:
     number = expr.subs(p, size)
     return Fraction(int(number.p), int(number.q))
+
+
+CERTIFICATES = (
+    Certificate(
+        name="frozen_below_half_a_place",
+        claim=sympy.Rational(1, 2) - M / (4 * N),
+        hypotheses=((1 / (4 * N), M - 2 * N + 1),),
+        squares=((1 / (4 * N), sympy.Integer(1)),),
+        domain=(N >= 2,),
+    ),
+    Certificate(
+        name="decaying_beyond_half_a_place",
+        claim=M / (2 * (N + 1)) - sympy.Rational(1, 2),
+        hypotheses=((1 / (2 * (N + 1)), N + 1 - M),),
+        domain=(N >= 2,),
+    ),
+    Certificate(
+        name="decaying_power_of_two",
+        claim=N / (2 * (N + 1)) - sympy.Rational(1, 4),
+        squares=(((N - 1) / (4 * (N + 1)), sympy.Integer(1)),),
+        domain=(N >= 2,),
+    ),
+    Certificate(
+        name="stalled_ratio_is_largest_at_a_power_of_two",
+        claim=1 / (2 * e * N) - 1 / (2 * e * M),
+        hypotheses=((1 / (2 * e * M * N), N - M),),
+        domain=(N >= 2, M >= 2, e > 0),
+    ),
+)
 
 
 def step_01_inside_a_binade_the_loss_is_below_half_a_place():
@@ -127,3 +156,8 @@ def step_10_beyond_eight_bits_the_usual_beta2_is_safe():
     assert usual >= freezing_beta2.value.subs(p, 8)
     assert usual < decaying_beta2.value.subs(p, 24)
     assert decaying_beta2.value.subs(p, 11) < freezing_beta2.value.subs(p, 11) and usual < decaying_beta2.value.subs(p, 11)
+
+
+def step_11_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -20,9 +20,10 @@ Letters: n = size; the gradient has one entry `small` and n - 1 entries `large`;
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.factored_update import equal_share, flat, frozen_decrease, inverse_step, large, length, size, small
 from sandbox.theory.factorisation import rank_one
+from sandbox.theory.induction import Induction
 
 g, vk, u1, uk, h, e, rate = sympy.symbols("g vk u1 uk h e rate", positive=True)
 EXAMPLE = (1, 2, 2, 2)
@@ -40,6 +41,32 @@ def clipped(gradient: tuple) -> list[sympy.Expr]:
     u = first_update(gradient)
     rms = sympy.sqrt(sum(x**2 for x in u)) / len(gradient)
     return [x / max(sympy.Integer(1), rms) for x in u]
+
+
+ratio = sympy.Symbol("ratio", positive=True)
+loss, start, after, step, first, coming, total, steps = sympy.symbols("loss start after step first coming total steps", real=True)
+CERTIFICATES = (
+    Certificate(name="freeze_always_clipped", claim=ratio + 1 / ratio - 2, squares=((1 / ratio, ratio - 1),)),
+    Certificate(
+        name="freeze_of_a_steep_entry",
+        claim=flat / g - (g / vk) / (1 / flat),
+        hypotheses=((flat / (g * vk), g**2 - vk),),
+        domain=(flat > 0,),
+    ),
+    Certificate(
+        name="freeze_equal_share",
+        claim=(size * small) ** 2 - equal_share.value**2,
+        squares=((size**2 * (size - 1) / (large**2 + small**2 * (size - 1)), small**2),),
+        domain=(size >= 1, large > 0),
+    ),
+    Induction(
+        "freeze_adding_up",
+        claim=frozen_decrease.value.subs(length, total) - (start - loss),
+        index=steps,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + step), (step, first, coming)),
+        hypotheses=((sympy.Integer(1), loss - after - size * flat * step),),
+    ),
+)
 
 
 def step_01_the_update_is_the_norm_over_the_gradient():
@@ -111,3 +138,8 @@ def step_11_with_the_full_second_moment_the_factors_dropped_every_entry_moves_al
 
 def step_12_beyond_gradients_that_do_not_grow_the_average_may_lie_below_the_square():
     assert counterexample(flat / g - (g / vk) / (1 / flat), (flat > 0, vk > 0)) is not None
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

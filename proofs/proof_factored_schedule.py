@@ -11,7 +11,7 @@ Letters: x = t^-c = 1 / P, y = (t - 1)^-c = 1 / O; Q, Qold = sums of squared wei
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.factorisation_noise import averages_least, averages_most, power
 
 P, O, Qold, W, b = sympy.symbols("P O Qold W b", real=True)
@@ -30,6 +30,28 @@ def effective(rates: list) -> sympy.Expr:
     for rate in rates:
         total = (1 - rate) ** 2 * total + rate**2
     return 1 / total
+
+
+least_now, least_before = (1 / averages_least.value.subs(power, size) for size in (P, O))
+most_now, most_before = (1 / averages_most.value.subs(power, size) for size in (P, O))
+CERTIFICATES = (
+    Certificate(
+        name="schedule_at_least",
+        claim=least_now - squared(Qold),
+        hypotheses=(((1 - x) ** 2, Qold - least_before),),
+        squares=(((P - 1) * (O + 1 - P) / (P**2 * O), sympy.Integer(1)),),
+        domain=ORDER,
+    ),
+    Certificate(
+        name="schedule_at_most",
+        claim=squared(Qold) - most_now,
+        hypotheses=(((1 - x) ** 2, most_before - Qold),),
+        squares=((2 * (1 - x) ** 2 * (P - O) / ((2 * O - 1) * (2 * P - 1)), sympy.Integer(1)),),
+        domain=ORDER,
+    ),
+    Identity("schedule_fixed_point", squared(most_now), most_now),
+    Identity("schedule_weights", b * W + (1 - b), 1 + b * (W - 1)),
+)
 
 
 def step_1_the_weights_sum_to_1():
@@ -78,3 +100,8 @@ def step_7_with_b_of_0_at_the_first_step_dropped_the_weights_do_not_sum_to_1():
 def step_8_beyond_c_of_1_the_lower_bound_fails():
     """c = 2, T = 2: rates 1, 1/4."""
     assert effective([sympy.Integer(1), sympy.Rational(1, 4)]) < averages_least.value.subs(power, 4)
+
+
+def step_9_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

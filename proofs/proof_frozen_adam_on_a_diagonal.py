@@ -15,11 +15,21 @@ Not here:  that the angle of a Gaussian vector in the plane is uniform; that max
 import sympy
 
 from sandbox.theory.adam_mini_frozen import start_ratio, t, two_coordinate_tail, x_max, x_min
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 
 h1, h2, a, b = sympy.symbols("h1 h2 a b", positive=True)  # curvatures; |x_i|
 K = start_ratio.value.subs({x_max: a, x_min: b})
 tail = two_coordinate_tail.value
+
+
+one, other = sympy.symbols("one other", positive=True)  # |x_i|, |x_j|
+CERTIFICATES = (
+    Certificate(
+        name="frozen_adam_extreme_coordinates_decide",
+        claim=K - (h1 / (h1 * other)) / (h2 / (h2 * one)),  # the ratio of any two entries of D H
+        hypotheses=((1 / b, one - a), (one / (b * other), b - other)),
+    ),
+)
 
 
 def step_01_the_hessian_drops_out_of_every_entry():
@@ -78,3 +88,8 @@ def step_10_beyond_diagonal_hessians_the_hessian_stays():
     g = D_H * sympy.Matrix([1, 1])
     D_H = sympy.diag(1 / g[0], 1 / g[1]) * D_H
     assert D_H.trace() ** 2 / D_H.det() == sympy.Rational(49, 6) != 4
+
+
+def step_11_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -14,7 +14,7 @@ Not here:  the inequality of a convex function with M-Lipschitz gradient (Nester
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.gradient_descent import L, best_distance_factor, distance_factor, loss_factor, lr, mu
 
 x, g, g1, f0, f1, c, lam = sympy.symbols("x g g1 f0 f1 c lambda", real=True)  # w - w_star; gradients at w, w+;
@@ -51,7 +51,11 @@ def distance_residual(end: sympy.Expr, multiplier: sympy.Expr) -> sympy.Expr:
 
 def loss_residual(rho: sympy.Expr) -> sympy.Expr:
     """rho^2 f0 - f1 + three multiples of inequalities; where it is a sum of squares, the loss factor is rho^2."""
-    return rho**2 * f0 - f1 + rho * gap(now, after) + rho * (1 - rho) * gap(best, now) + (1 - rho) * gap(best, after)
+    return rho**2 * f0 - f1 + sum(multiplier * Q for multiplier, Q in loss_hypotheses(rho))
+
+
+def loss_hypotheses(rho: sympy.Expr) -> tuple[tuple[sympy.Expr, sympy.Expr], ...]:
+    return (rho, gap(now, after)), (rho * (1 - rho), gap(best, now)), (1 - rho, gap(best, after))
 
 
 short = 2 * lr * (1 - lr * mu) / (L - mu)  # multiplier while lr (L + mu) <= 2
@@ -62,6 +66,42 @@ half = 1 / (2 * (L - mu))
 short_squares = half * (g1 + (lr * (L + mu) - 1) * g - lr * L * mu * x) ** 2 + L * short_weight / 2 * (g - mu * x) ** 2
 long_rest = half * (2 - lr * L) * (lr * (L + mu) - 2)
 long_squares = half * (g1 + g - L * (2 - lr * L) * x) ** 2 + long_rest * (g - L * x) ** 2
+
+
+CERTIFICATES = (
+    Certificate(
+        name="gradient_descent_distance_short",
+        claim=(1 - lr * mu) ** 2 * x**2 - (x - lr * g) ** 2,
+        hypotheses=((short, cocoercive),),
+        squares=((short_weight, g - mu * x),),
+        vectors=(x, g),
+        domain=short_domain,
+    ),
+    Certificate(
+        name="gradient_descent_distance_long",
+        claim=(1 - lr * L) ** 2 * x**2 - (x - lr * g) ** 2,
+        hypotheses=((long, cocoercive),),
+        squares=((long_weight, g - L * x),),
+        vectors=(x, g),
+        domain=long_domain,
+    ),
+    Certificate(
+        name="gradient_descent_loss_short",
+        claim=(1 - lr * mu) ** 2 * f0 - f1,
+        hypotheses=loss_hypotheses(1 - lr * mu),
+        squares=((half, g1 + (lr * (L + mu) - 1) * g - lr * L * mu * x), (L * short_weight / 2, g - mu * x)),
+        vectors=(x, g, g1),
+        domain=short_domain,
+    ),
+    Certificate(
+        name="gradient_descent_loss_long",
+        claim=(lr * L - 1) ** 2 * f0 - f1,
+        hypotheses=loss_hypotheses(lr * L - 1),
+        squares=((half, g1 + g - L * (2 - lr * L) * x), (long_rest, g - L * x)),
+        vectors=(x, g, g1),
+        domain=long_domain,
+    ),
+)
 
 
 def step_01_two_inequalities_of_the_class_add_up_to_cocoercivity():
@@ -137,3 +177,8 @@ def step_13_the_short_certificates_fail_beyond_their_domain():
 
 def step_14_with_cocoercivity_dropped_there_is_no_certificate():
     assert distance_residual(mu, sympy.Integer(0)).subs({**numbers, x: 1, g: -1}) < 0
+
+
+def step_15_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

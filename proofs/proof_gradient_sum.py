@@ -6,16 +6,37 @@ with equality for f = L |w|^2 / 2. The same holds for LOMO, whose updates are th
 
 Source:    derived (textbook argument)
 Bound:     sandbox.theory.gradient_descent.gradient_sum
-Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up.
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2.
 """
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.gradient_descent import L, gradient_sum, lr
+from sandbox.theory.induction import Induction
 
 g, w = sympy.symbols("g w", real=True)  # a gradient and a point, as scalars
 guaranteed = lr * g**2 - L * (lr * g) ** 2 / 2  # decrease of f that the descent lemma promises for d = -lr g
+
+
+decrease = sympy.Symbol("decrease", real=True)
+loss, start, after, square, first, coming, total, K = sympy.symbols("loss start after square first coming total K", real=True)
+CERTIFICATES = (
+    Certificate(
+        name="gradient_sum_of_one_step",
+        claim=gradient_sum.value * decrease - g**2,
+        hypotheses=((gradient_sum.value, guaranteed - decrease),),
+        vectors=(g,),
+        domain=gradient_sum.requires,
+    ),
+    Induction(  # square = |grad f(w_k)|^2, total = the sum of them: the descent lemma at every step adds up, times lr (2 - lr L)
+        "gradient_sum_adding_up",
+        claim=2 * (start - loss) - lr * (2 - lr * L) * total,
+        index=K,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + square), (square, first, coming)),
+        hypotheses=((sympy.Integer(2), guaranteed.subs(g**2, square) - (loss - after)),),
+    ),
+)
 
 
 def step_1_the_descent_lemma_pays_for_the_squared_gradient():
@@ -47,3 +68,8 @@ def step_6_with_smoothness_dropped_it_fails():
     f = w**2
     decrease = (f - f.subs(w, w - sympy.diff(f, w) / 2)).subs(w, 1)
     assert gradient_sum.value.subs({L: 1, lr: sympy.Rational(1, 2)}) * decrease < sympy.diff(f, w).subs(w, 1) ** 2
+
+
+def step_7_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

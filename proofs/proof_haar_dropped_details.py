@@ -16,12 +16,14 @@ Not here:  that the transform is orthonormal (proof_haar_energy.py); |x_i - x_j|
 import sympy
 
 from sandbox.theory import wavelet as haar
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.wavelet import delta, level, rho
 
 count, d = sympy.Symbol("count", positive=True), sympy.Symbol("d", integer=True)
 a, b, u, v, L = sympy.symbols("a b u v L", real=True)
 SIZES = ((1, 2), (2, 4), (3, 8))
+FOUR = sympy.symbols("x0:4", real=True)
 
 
 def lost(block) -> sympy.Expr:
@@ -37,6 +39,35 @@ def mean_lost(size: int) -> sympy.Expr:
 
 def ramp(size: int) -> list[sympy.Expr]:
     return [i * delta for i in range(size)]
+
+
+squares_to, inner_sum, length = sympy.symbols("squares_to inner_sum length", real=True)
+SUM_OF_SQUARES = (squares_to, sympy.Integer(0), squares_to + (length + 1) ** 2)  # 1 + 4 + .. + length^2
+CERTIFICATES = (
+    Certificate(
+        name="details_are_what_a_frozen_loss_keeps",
+        claim=L * (u**2 + v**2) / 2 - L * (u - v) ** 2 / 4,
+        squares=((L / 4, u + v),),
+        vectors=(u, v),
+        domain=(L > 0,),
+    ),
+    Identity("details_of_a_block_of_four", lost(FOUR), sum((FOUR[i] - FOUR[j]) ** 2 for i in range(4) for j in range(i)) / 4),
+    Induction(
+        "details_sum_of_squares",
+        claim=6 * squares_to - length * (length + 1) * (2 * length + 1),
+        index=length,
+        sequences=(SUM_OF_SQUARES,),
+        relation="=",
+    ),
+    Induction(  # the sum over d < N of (N - d) d^2, for every N; a longer block adds the sum of squares, which the one above knows
+        "details_of_a_ramp",
+        claim=12 * inner_sum - length**2 * (length**2 - 1),
+        index=length,
+        sequences=(SUM_OF_SQUARES, (inner_sum, sympy.Integer(0), inner_sum + squares_to)),
+        hypotheses=((-sympy.Integer(2), 6 * squares_to - length * (length + 1) * (2 * length + 1)),),
+        relation="=",
+    ),
+)
 
 
 def step_01_the_loss_is_the_mean_of_all_squared_differences_of_a_block():
@@ -114,3 +145,8 @@ def step_11_beyond_isotropic_losses_the_frozen_details_are_not_the_floor():
 def step_12_beyond_one_block_length_a_ramp_loses_more_than_four_times_as_much_in_a_block_of_twice_the_length():
     ratio = (haar.dropped_ramp.value.subs(level, 3) / haar.dropped_ramp.value.subs(level, 2)).subs(delta, 1)
     assert ratio == sympy.Rational(63, 15)
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

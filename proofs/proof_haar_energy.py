@@ -21,7 +21,8 @@ from itertools import permutations
 import sympy
 
 from sandbox.theory import wavelet as haar
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.wavelet import level, phi, rho
 
 even, odd, y = sympy.symbols("even odd y", real=True)
@@ -56,6 +57,30 @@ def autoregressive(size: int) -> sympy.Matrix:
 def ar1_total(n: sympy.Expr, power: sympy.Expr) -> sympy.Expr:
     """Sum of phi^|i-j| over i, j < n, where power = phi^n."""
     return (n * (1 - phi**2) - 2 * phi * (1 - power)) / (1 - phi) ** 2
+
+
+FOUR = sympy.symbols("u0:4", real=True)
+total, sums, power, length = sympy.symbols("total sums power length", real=True)
+POWER = (power, sympy.Integer(1), phi * power)  # phi^length
+SUMS = (sums, sympy.Integer(0), sums + phi * power)  # phi + .. + phi^length
+CERTIFICATES = (
+    Identity("haar_energy_of_a_pair", even**2 + odd**2, ((even + odd) ** 2 + (even - odd) ** 2) / 2),
+    Certificate(
+        name="haar_mean_is_the_best_direction_of_four",
+        claim=4 * sum(x**2 for x in FOUR) - sum(FOUR) ** 2,
+        squares=tuple((sympy.Integer(1), FOUR[i] - FOUR[j]) for i in range(4) for j in range(i)),
+        vectors=FOUR,
+    ),
+    Induction("haar_geometric_sum", claim=(1 - phi) * sums - phi * (1 - power), index=length, sequences=(POWER, SUMS), relation="="),
+    Induction(  # total = the sum of phi^|i - j| over a row; a longer row adds 1 + 2 sums, which the one above knows
+        "haar_autoregressive_row",
+        claim=sympy.cancel((1 - phi) ** 2 * (total - ar1_total(length, power))),
+        index=length,
+        sequences=(POWER, SUMS, (total, sympy.Integer(0), total + 1 + 2 * sums)),
+        hypotheses=((-2 * (1 - phi), (1 - phi) * sums - phi * (1 - power)),),
+        relation="=",
+    ),
+)
 
 
 def step_01_a_sum_and_a_difference_keep_the_energy_of_a_pair():
@@ -162,3 +187,8 @@ def step_17_beyond_the_least_correlation_no_covariance_exists():
     """(1 + (N-1) rho) < 0 would be a negative energy; at -1/(N-1) the approximation is empty."""
     assert haar.approximation_share.value.subs({level: 2, rho: -sympy.Rational(1, 3)}) == 0
     assert counterexample(haar.approximation_share.value.subs(level, 2), (rho <= 1, rho >= -1)) is not None
+
+
+def step_18_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -14,7 +14,7 @@ Letters: z = a logit; E e^(a z) for a = 1, 2; q1, q2 = first two moments of the 
 
 import sympy
 
-from sandbox.theory.certificate import is_zero
+from sandbox.theory.certificate import Identity, is_zero
 from sandbox.theory.hessian_blocks import C, gamma, logit_variance, softmax_ratio_gaussian, uniform_ratio
 
 a, z, q1, q2, d, n = sympy.symbols("a z q1 q2 d n", positive=True)
@@ -35,6 +35,15 @@ def squared_block(q1: sympy.Expr, q2: sympy.Expr) -> sympy.Expr:
 
 def limit_of(q1: sympy.Expr, q2: sympy.Expr) -> sympy.Expr:
     return sympy.limit((squared_block(q1, q2) / d).subs(n, d / gamma), d, sympy.oo)
+
+
+CERTIFICATES = (
+    Identity("softmax_limit_completing_the_square", a * z - z**2 / (2 * s2), a**2 * s2 / 2 - (z - a * s2) ** 2 / (2 * s2)),
+    Identity(  # E = e^(s2 / 2)
+        "softmax_limit_ratio", C**2 * (gamma * moment(2) ** 2 + moment(1) ** 4) / (gamma * moment(2) + moment(1) ** 2), value2
+    ),
+    Identity("softmax_limit_second_moment", squared_block(q1, q2) / d, (d + 2) / n * q2 + (1 - 1 / n) * q1**2),
+)
 
 
 def step_01_the_exponential_of_a_gaussian_by_completing_the_square():
@@ -76,3 +85,8 @@ def step_07_the_second_moments_cannot_be_dropped():
 def step_08_beyond_the_limit_two_classes_have_the_ratio_1():
     """The formula would say at least 1/2: C = 2 is not many."""
     assert uniform_ratio.value.subs(C, 2) == 1 > softmax_ratio_gaussian.value.subs(s2, 0) / 2
+
+
+def step_09_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -17,7 +17,7 @@ from itertools import permutations
 
 import sympy
 
-from sandbox.theory.certificate import is_zero
+from sandbox.theory.certificate import Identity, is_zero
 from sandbox.theory.gradient_descent_in_backward import in_parts, same_update
 
 lr, x = sympy.symbols("lr x", real=True)
@@ -81,6 +81,17 @@ def two_pass(order: tuple[Event, ...]) -> tuple[Event, ...]:
 
 def same(left: list[sympy.Expr], right: list[sympy.Expr]) -> bool:
     return all(is_zero(a - b) for a, b in zip(left, right, strict=True))
+
+
+DOWNWARDS = tuple((event, layer) for layer in (2, 1, 0) for event in ("gradient", "through", "update") if event != "through" or layer)
+CERTIFICATES = tuple(  # every weight of three layers, updated as soon as it may be, moves along the gradient of two passes
+    Identity(
+        f"two_pass_update_of_layer_{layer}",
+        backward(weights(3), DOWNWARDS, descent)[layer],
+        descent(sympy.diff(forward(weights(3))[-1], weights(3)[layer]), weights(3)[layer]),
+    )
+    for layer in range(3)
+)
 
 
 def step_01_where_all_reads_come_first_every_update_is_the_one_of_two_passes():
@@ -165,3 +176,8 @@ def step_09_with_the_order_dropped_the_weight_below_moves_wrongly():
     ones = {lr: sympy.Rational(1, 2), **{symbol: 1 for symbol in (*weights(2), x)}}
     inside, after = (backward(weights(2), events, descent)[0].subs(ones) for events in (order, two_pass(order)))
     assert inside == 1 != after
+
+
+def step_10_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

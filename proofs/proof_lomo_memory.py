@@ -11,6 +11,7 @@ Source:    LOMO (https://arxiv.org/abs/2306.09782), Table 1, for the second; the
 Bounds:    kept, freed, scanned, tied, updated of sandbox.theory.lomo_memory
 Not here:  that autograd and an allocator follow these orders (experiments/lomo_gradient_memory.py measures it); gradients of
            activations; rounding of an allocator. Sizes are numbers of bytes, but the theorem needs no integers.
+           The second kernel does not see this file: largest numbers over sequences of births are no polynomials.
 """
 
 from collections.abc import Iterable, Iterator

@@ -14,7 +14,7 @@ from itertools import permutations, product
 
 import sympy
 
-from sandbox.theory.certificate import is_zero
+from sandbox.theory.certificate import Identity, is_zero
 from sandbox.theory.factorisation import S, divergence, error, information, mutual_information, rank_one
 
 u = sympy.Symbol("u", positive=True)
@@ -46,62 +46,79 @@ def pythagoras(V: sympy.Matrix, W: sympy.Matrix, V1: sympy.Matrix) -> sympy.Expr
     return divergence(V, W) - divergence(V, V1) - divergence(V1, W)
 
 
-def step_1_the_pythagorean_identity_with_all_entries_symbolic():
+VlogV, RlogR, ClogC, SlogS, Rloga, Clogb, total, mass = sympy.symbols("VlogV RlogR ClogC SlogS Rloga Clogb S mass")
+ANY, OUTER = positive_matrix("v", 3, 4), positive_matrix("a", 2, 1) * positive_matrix("b", 1, 3)
+D_OF = {  # the divergences of every size, in the pairings of step 3
+    "V_W": VlogV - (Rloga + Clogb) - total + mass,
+    "V_V1": VlogV - (RlogR + ClogC - SlogS) - total + total,
+    "V1_W": (RlogR + ClogC - SlogS) - (Rloga + Clogb) - total + mass,
+}
+CERTIFICATES = (  # logarithms enter as their pairings: what the second kernel sees is that these add up, and that the marginals are equal
+    Identity("nmf_pythagoras_in_pairings", D_OF["V_W"], D_OF["V_V1"] + D_OF["V1_W"]),
+    *(Identity(f"nmf_row_{i}_keeps_its_sum", sum(rank_one(ANY).row(i)), sum(ANY.row(i))) for i in range(ANY.rows)),
+    *(Identity(f"nmf_column_{j}_keeps_its_sum", sum(rank_one(ANY).col(j)), sum(ANY.col(j))) for j in range(ANY.cols)),
+    *(
+        Identity(f"nmf_rank_one_is_kept_{i}", rank_one(OUTER)[i], OUTER[i])  # a b^T is its own factorisation
+        for i in range(len(OUTER))
+    ),
+)
+
+
+def step_01_the_pythagorean_identity_with_all_entries_symbolic():
     for rows, cols in SIZES:
         V = positive_matrix("v", rows, cols)
         W = positive_matrix("a", rows, 1) * positive_matrix("b", 1, cols)
         assert is_zero_in_logs(pythagoras(V, W, rank_one(V)))
 
 
-def step_2_the_error_is_the_total_times_the_mutual_information():
+def step_02_the_error_is_the_total_times_the_mutual_information():
     for rows, cols in SIZES:
         V = positive_matrix("v", rows, cols)
         limit = error.value.subs({S: sum(V), information: mutual_information(V)})
         assert is_zero_in_logs(divergence(V, rank_one(V)) - limit)
 
 
-def step_3_the_identity_for_every_size_in_pairings():
+def step_03_the_identity_for_every_size_in_pairings():
     """V and V1 have the same row and column sums, so <V, log a_i> = <V1, log a_i> = <R, log a>, and so on.
 
     Entries 0 of V drop out of VlogV and of every pairing with V, and V1 has none.
     """
-    VlogV, RlogR, ClogC, SlogS, Rloga, Clogb, total, mass = sympy.symbols("VlogV RlogR ClogC SlogS Rloga Clogb S mass")
-    V1logV1 = RlogR + ClogC - SlogS
-    D_V_W = VlogV - (Rloga + Clogb) - total + mass
-    D_V_V1 = VlogV - V1logV1 - total + total
-    D_V1_W = V1logV1 - (Rloga + Clogb) - total + mass
-    assert is_zero(D_V_W - D_V_V1 - D_V1_W)
+    assert is_zero(D_OF["V_W"] - D_OF["V_V1"] - D_OF["V1_W"])
+    for i in range(ANY.rows):
+        assert is_zero(sum(rank_one(ANY).row(i)) - sum(ANY.row(i)))
+    for j in range(ANY.cols):
+        assert is_zero(sum(rank_one(ANY).col(j)) - sum(ANY.col(j)))
 
 
-def step_4_the_divergence_is_nonnegative_and_zero_only_at_equality():
+def step_04_the_divergence_is_nonnegative_and_zero_only_at_equality():
     """x log(x/y) - x + y = y phi(x/y) with phi(u) = u log u - u + 1 strictly convex, zero with zero slope at u = 1."""
     phi = u * sympy.log(u) - u + 1
     assert phi.subs(u, 1) == 0 and sympy.diff(phi, u).subs(u, 1) == 0
     assert sympy.diff(phi, u, 2).is_positive
 
 
-def step_5_it_is_attained_by_row_sums_times_column_sums():
+def step_05_it_is_attained_by_row_sums_times_column_sums():
     assert rank_one(example) == sympy.Matrix([[12, 21], [32, 56]]) / 11
     assert rank_one(example).rank() == 1
     assert is_zero_in_logs(pythagoras(example, rank_one(example), rank_one(example)))
 
 
-def step_6_a_rank_one_matrix_is_its_own_factorisation():
+def step_06_a_rank_one_matrix_is_its_own_factorisation():
     V = positive_matrix("a", 2, 1) * positive_matrix("b", 1, 3)
     assert all(is_zero(entry) for entry in rank_one(V) - V)
 
 
-def step_7_no_other_rank_one_matrix_does_better():
+def step_07_no_other_rank_one_matrix_does_better():
     near = sympy.Rational(1001, 1000) * rank_one(example)
     assert (divergence(example, near) - divergence(example, rank_one(example))).is_positive
 
 
-def step_8_no_smaller_error_will_do():
+def step_08_no_smaller_error_will_do():
     limit = error.value.subs({S: 11, information: mutual_information(example)})
     assert (divergence(example, rank_one(example)) - sympy.Rational(999, 1000) * limit).is_positive
 
 
-def step_9_with_equal_marginals_dropped_the_identity_fails():
+def step_09_with_equal_marginals_dropped_the_identity_fails():
     wrong = sympy.Matrix([[1, 2], [3, 6]])  # of rank one, but with other column sums than the example
     assert not is_zero_in_logs(pythagoras(example, sympy.Matrix([[1, 1], [2, 2]]), wrong))
 
@@ -129,3 +146,8 @@ def step_12_beyond_rank_one_nothing_need_be_lost():
     """Of rank 2 the example is its own factorisation, with error 0."""
     assert example.rank() == 2 and divergence(example, example) == 0
     assert divergence(example, rank_one(example)).is_positive
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -73,6 +73,7 @@ def step_02_stationarity_turns_both_into_forms_of_the_two_gradients():
 
 def step_03_the_certificate():
     assert is_zero(residual(C) - weight * (g0 - (1 + t) * g1) ** 2)
+    CERTIFICATES[0].check()
 
 
 def step_04_its_multipliers_and_its_square_are_nonnegative_on_the_domain_of_the_bound():

@@ -15,7 +15,7 @@ from itertools import product
 
 import sympy
 
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.sparse_recovery import energy_spread, k, kappa
 
 s = sympy.Symbol("s", positive=True)
@@ -48,6 +48,28 @@ def mean_and_variance(columns, entries) -> tuple[sympy.Expr, sympy.Expr]:
     seen = [sympy.expand(e) for e in energies(columns, entries)]
     mean = sympy.expand(sum(seen) / len(seen))
     return mean, sympy.expand(sum(e**2 for e in seen) / len(seen) - mean**2)
+
+
+y = tuple(e**2 for e in x)
+CERTIFICATES = (
+    Identity(
+        "measurements_variance_of_three_entries",
+        4 * sum(y[i] * y[j] for i in range(3) for j in range(i)) / k,
+        energy_spread.value.subs(kappa, concentration(x)) * sum(y) ** 2,
+    ),
+    Identity("measurements_unit_length", energy_spread.value + 2 * kappa / k, 2 / k),
+    Certificate(
+        name="measurements_equal_entries_are_the_worst",
+        claim=3 * sum(e**2 for e in y) - sum(y) ** 2,
+        squares=tuple((sympy.Integer(1), y[i] - y[j]) for i in range(3) for j in range(i)),
+    ),
+    Certificate(
+        name="measurements_never_more_than_gaussian",
+        claim=2 / k - energy_spread.value,
+        squares=((2 * kappa / k, sympy.Integer(1)),),
+        domain=(k >= 1, kappa >= 0),
+    ),
+)
 
 
 def step_01_two_columns_have_the_mean_square_product_one_over_k():
@@ -113,3 +135,8 @@ def step_10_beyond_independent_columns_the_mean_itself_fails():
     """Both columns the same: |A (1, 1)|^2 = 4, not 2."""
     a = signs(2)[0]
     assert measured((a, a), (1, 1)).dot(measured((a, a), (1, 1))) == 4
+
+
+def step_11_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -17,7 +17,7 @@ Not here:  z/|z| is uniform on the sphere of R^q, so E z z^T / |z|^2 = I/q; E P 
 import sympy
 
 from sandbox.theory import subzero
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.subzero import d, n, q
 from sandbox.theory.zeroth_order import gaussian_second_moment
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, g2, mean
@@ -25,10 +25,28 @@ from sandbox.theory.zeroth_order_pairings import GAUSSIAN, g2, mean
 energy = sympy.Symbol("energy", positive=True)  # |P^T g|^2
 half = sympy.Rational(1, 2)
 FACTOR = sympy.Rational(999, 1000)
+THREE = sympy.Matrix(sympy.symbols("z0:3", real=True))
 
 
 def cosine_squared(direction: sympy.Matrix, g: sympy.Matrix) -> sympy.Expr:
     return direction.dot(g) ** 2 / (direction.dot(direction) * g.dot(g))
+
+
+CERTIFICATES = (
+    Identity("cosine_second_moment", (d / q) ** 2 * (q + 2) * (q / d), subzero.second_moment.value),
+    Identity("cosine_squared_mean_of_the_projection", (d / q) ** 2 * (q / d), 1 + (d - q) / q),
+    Certificate(
+        name="cosine_scatter_of_whole_directions",
+        claim=subzero.second_moment.value - gaussian_second_moment.value.subs(n, 1),
+        hypotheses=((2 / q, q - d),),
+        domain=(q >= 1,),
+    ),
+    Identity(
+        "cosine_of_one_direction_to_a_basis_adds_up_to_1",
+        sum(cosine_squared(THREE, sympy.eye(3).col(i)) for i in range(3)),
+        sympy.Integer(1),
+    ),
+)
 
 
 def step_01_inside_the_subspace_it_is_a_gaussian_estimate_of_the_projected_gradient():
@@ -101,3 +119,8 @@ def step_12_beyond_one_alignment_the_cosine_depends_on_where_the_gradient_is():
     """
     shares = [sympy.Rational(1, 1 + 2 * size**2) for size in (1, 2)]
     assert shares[0] == subzero.cosine.value.subs(d, 3) != sum(shares) / 2 == sympy.Rational(2, 9)
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

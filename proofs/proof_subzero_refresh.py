@@ -12,14 +12,15 @@ the K/F steps at which the subspace is new is at most 2 L d (1 + 2/q) F Delta / 
 
 Source:    derived; the measured speeds of our dossier (m = n = 20, r = 5) agree
 Bounds:    refresh_factor, stall, edge, refreshed_gradient of sandbox.theory.subzero
-Not here:  E |P^T x|^2 = (q/d) |x|^2 for a subspace drawn independently of x; the induction over F of step 5 (its inductive step is
-           here); the descent lemma; that one-step inequalities add up.
+Not here:  E |P^T x|^2 = (q/d) |x|^2 for a subspace drawn independently of x; the descent lemma. The inductions over F and K are
+           among the certificates.
 """
 
 import sympy
 
 from sandbox.theory import subzero
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.subzero import Delta, F, K, L, d, q
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, g2, mean
 
@@ -40,6 +41,50 @@ def period(steps: int) -> sympy.Expr:
     for _ in range(steps):
         now *= contraction(1 / (L * (q + 2)))
     return now + 1 - q / d
+
+
+steps, kept, fresh, loss, start, after, square, first, coming, total = sympy.symbols(
+    "steps kept fresh loss start after square first coming total", real=True
+)
+POWER = (power, sympy.Integer(1), rho * power)  # rho^F
+UNIT = (share >= 0, share <= 1, rho >= 0, rho <= 1)
+CERTIFICATES = (
+    Identity("refresh_factor_of_one_step", contraction(1 / (L * (q + 2))), best_rho),
+    Induction(  # kept = E |x|^2 after F steps in one subspace, |x|^2 = 1 at the start, of which 1 - share never moves
+        "refresh_factor_of_a_period",
+        claim=kept - (1 - share * (1 - power)),
+        index=steps,
+        sequences=(POWER, (kept, sympy.Integer(1), rho * (kept - (1 - share)) + 1 - share)),
+        factor=rho,
+        relation="=",
+    ),
+    Induction(
+        "refresh_powers_below_1",
+        claim=1 - power,
+        index=steps,
+        sequences=(POWER,),
+        factor=rho,
+        squares=((1 - rho, sympy.Integer(1)),),
+        domain=UNIT,
+    ),
+    Induction(  # fresh = (1 - share (1 - rho))^F, a new subspace at every step
+        "refresh_at_every_step_is_best",
+        claim=1 - share * (1 - power) - fresh,
+        index=steps,
+        sequences=(POWER, (fresh, sympy.Integer(1), (1 - share * (1 - rho)) * fresh)),
+        factor=1 - share * (1 - rho),
+        squares=((share * (1 - share) * (1 - rho) * (1 - power), sympy.Integer(1)),),
+        domain=UNIT,
+        always=(power <= 1,),
+    ),
+    Induction(  # loss falls by square / price, square = E |grad f|^2, where the subspace is new
+        "refresh_adding_up",
+        claim=2 * L * d * (q + 2) * (start - loss) - q * total,
+        index=steps,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + square), (square, first, coming)),
+        hypotheses=((sympy.Integer(1), q * square - 2 * L * d * (q + 2) * (loss - after)),),
+    ),
+)
 
 
 def step_01_inside_the_subspace_the_best_step_has_the_factor_rho():
@@ -113,3 +158,8 @@ def step_11_beyond_factors_of_a_mean_square_refreshing_can_be_worse():
     """At rho = -2, which no mean square has, F = 3 and share 1/2: (-1/2)^3 is above 1/2 - 4."""
     at = {share: sympy.Rational(1, 2), rho: -2}
     assert ((1 - share + share * rho**3) - (1 - share + share * rho) ** 3).subs(at) < 0
+
+
+def step_12_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

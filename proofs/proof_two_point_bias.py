@@ -19,7 +19,7 @@ the complement of v, so T_v + S = v^T grad(Laplacian f), T = D^3 f; a = the coef
 import sympy
 
 from sandbox.theory import zeroth_order_bias as zo
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order import eps
 from sandbox.theory.zeroth_order_bias import L2
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, RADEMACHER, SPHERE, Law, d
@@ -47,6 +47,35 @@ def slope_of_laplacian(f: sympy.Expr) -> sympy.Expr:
     """d/dx_1 of the Laplacian on R^d of a function of x_1 and rho."""
     laplacian = sympy.diff(f, x, 2) + sympy.diff(f, rho, 2) + (d - 2) * sympy.diff(f, rho) / rho
     return sympy.diff(laplacian, x)
+
+
+slope = zo.curvature_slope  # T_v + S
+CERTIFICATES = (
+    Identity("bias_two_points", w_half * average(half) - w_end * T_v, T_v + S),
+    Identity("bias_weights", scale * (w_half + w_end), zo.bias.value),
+    Identity("bias_one_point", (average(c) / c**3).subs(d, 3 / c**2 - 2), T_v + S),
+    Certificate(
+        name="bias_chebyshev_cubic",
+        claim=1 - (3 * c - 4 * c**3) ** 2,
+        squares=((1 - c**2, 4 * c**2 - 1),),
+        domain=(c**2 <= 1,),
+    ),
+    Certificate(
+        name="bias_cubic_in_fewer_dimensions",
+        claim=1 - y * (a - 4 * a**3 / 27 * y) ** 2,
+        squares=((1 - a**2 * y / 9, 1 - 4 * a**2 * y / 9),),
+        domain=(a**2 <= 9, y >= 0, y <= 1),
+    ),
+    Certificate(  # ((d+2)/3)^3 is the square of the bound of one point, (d-2)^2 that of two
+        name="bias_one_point_is_larger",
+        claim=((d + 2) * third) ** 3 - (d - 2) ** 2,
+        squares=(((d - 1) / 27, d - 10),),
+        domain=(d >= 1,),
+    ),
+    Identity("bias_against_the_classical_one", zo.classical_bias.value / zo.bias.value, (d + 10) / 3 + 12 / (d - 2)),
+    Identity("bias_of_a_quartic", eps**2 / 6 * (3 * GAUSSIAN.pair * slope + GAUSSIAN.own * T_v), zo.quartic_bias.value),
+    Identity("bias_of_a_quartic_on_the_sphere", eps**2 / 6 * (3 * SPHERE.pair * slope + SPHERE.own * T_v), zo.sphere_quartic_bias.value),
+)
 
 
 def step_01_the_mean_of_f_obeys_the_heat_equation_in_half_the_square_of_eps():
@@ -132,3 +161,8 @@ def step_11_on_polynomials_of_degree_four_the_bias_is_exact():
 def step_12_on_x_cubed_it_is_3_eps_squared():
     """f''' = 6 = L2: all of A(1) = 1."""
     assert zo.low_dimensional_bias.value.subs({d: 1, L2: 6}) == 3 * eps**2 == zo.quartic_bias.value.subs(zo.curvature_slope, 6)
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

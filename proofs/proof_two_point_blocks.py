@@ -16,7 +16,7 @@ Not here:  that the second moment of a sum over disjoint blocks is the sum of th
 import sympy
 
 from sandbox.theory import zeroth_order as zo
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order import B, d, n, scatter
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, RADEMACHER, SPHERE
 
@@ -28,6 +28,25 @@ FACTOR = sympy.Rational(999, 1000)
 def block(law, size: sympy.Expr) -> sympy.Expr:
     """E |ghat_b|^2 / |g_b|^2 of a block with this many entries."""
     return scatter(law).subs(n, 1).subs(d, size)
+
+
+CERTIFICATES = (
+    Identity("blocks_gaussian", block(GAUSSIAN, d / B), zo.gaussian_blocks.value),
+    Identity("blocks_on_spheres", block(SPHERE, d / B), zo.sphere_blocks.value),
+    Identity("blocks_least_scatter", zo.sphere_blocks.value, zo.least_scatter.value.subs(n, B)),
+    Certificate(
+        name="blocks_gaussian_lose",
+        claim=zo.gaussian_blocks.value - zo.gaussian_second_moment.value.subs(n, B),
+        hypotheses=((1 / B, 1 - B),),
+        domain=(B > 0,),
+    ),
+    Certificate(
+        name="blocks_on_spheres_win",
+        claim=zo.sphere_second_moment.value.subs(n, B) - zo.sphere_blocks.value,
+        hypotheses=((1 / B, 1 - B),),
+        domain=(B > 0,),
+    ),
+)
 
 
 def step_01_every_block_pays_for_its_own_size_only():
@@ -77,3 +96,8 @@ def step_08_beyond_independent_numbers_the_ratio_stays_and_the_curvature_does_no
 
 
 ONE_NUMBER = {2: 1, 4: 3}  # E z^k of N(0, 1)
+
+
+def step_09_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

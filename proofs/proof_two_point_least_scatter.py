@@ -12,14 +12,15 @@ step is the best use of forward passes" (MeZO) is a property of independent dire
 Source:    derived; MeZO, https://arxiv.org/abs/2305.17333, section 2 for n = 1 (read); the case of one matrix of rank n is also
            in proofs/proof_projection_minimum_variance.py
 Bounds:    least_scatter, least_independent_scatter of sandbox.theory.zeroth_order
-Not here:  that z_i and z_j are independent, so E (z_i^T z_j)^2 = tr I = d; E (Y - E Y)^2 >= 0; the inductions over n of steps 6
-           and 7 (their inductive steps are here).
+Not here:  that z_i and z_j are independent, so E (z_i^T z_j)^2 = tr I = d; E (Y - E Y)^2 >= 0. The inductions over n of steps 6 and
+           7 are among the certificates.
 """
 
 import sympy
 
 from sandbox.theory import zeroth_order as zo
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.zeroth_order import d, n
 
 level, value = sympy.symbols("level value", real=True)
@@ -31,6 +32,36 @@ at = {d: 5, n: 2}
 def independent(fourth: sympy.Expr) -> sympy.Expr:
     """E tr P^2 / d: n terms |z|^4 and n (n - 1) terms (z_i^T z_j)^2, whose mean is d."""
     return (n * fourth + n * (n - 1) * d) / n**2 / d
+
+
+y, u, power, count = sympy.symbols("y u power count", real=True)  # 1/d, a slope, a power with the exponent `count`
+CERTIFICATES = (
+    Certificate(
+        name="scatter_of_one_eigenvalue", claim=value**2 - (2 * level * value - level**2), squares=((sympy.Integer(1), value - level),)
+    ),
+    Identity("scatter_of_a_flat_spectrum", (2 * level * d - n * level**2).subs(level, d / n) / d, zo.least_scatter.value),
+    Certificate(name="scatter_fourth_moment", claim=square**2 - d**2 - 2 * d * (square - d), squares=((sympy.Integer(1), square - d),)),
+    Identity("scatter_of_a_sphere", independent(d**2), zo.least_independent_scatter.value),
+    Identity("scatter_of_gaussians", independent(d * (d + 2)), zo.gaussian_second_moment.value),
+    Induction(  # 1 - n/d <= (1 - 1/d)^n
+        "orthogonal_directions_gain",
+        claim=power - (1 - count * y),
+        index=count,
+        sequences=((power, sympy.Integer(1), (1 - y) * power),),
+        factor=1 - y,
+        squares=((count, y),),
+        domain=(y >= 0, y <= 1),
+    ),
+    Induction(  # (1 + u)^n >= 1 + n u, with u = 1/(d-1) on the sphere and 1/(d+1) for Gaussian z
+        "independent_directions_lose",
+        claim=power - (1 + count * u),
+        index=count,
+        sequences=((power, sympy.Integer(1), (1 + u) * power),),
+        factor=1 + u,
+        squares=((count, u),),
+        domain=(u >= 0,),
+    ),
+)
 
 
 def step_01_a_matrix_of_rank_n_and_trace_d_has_the_least_square_where_its_spectrum_is_flat():
@@ -89,3 +120,8 @@ def step_09_beyond_n_equal_d_the_bound_would_fall_below_one():
 def step_10_orthogonality_dropped_two_equal_directions_pay_twice():
     """z_1 = z_2 of length sqrt d: P has the one eigenvalue d, so tr P^2 / d = d, and not d/2."""
     assert is_zero(d**2 / d - zo.least_scatter.value.subs(n, 1)) and (d - d / 2).subs(d, 5) > 0
+
+
+def step_11_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

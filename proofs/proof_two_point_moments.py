@@ -22,7 +22,7 @@ from itertools import product
 import sympy
 
 from sandbox.theory import zeroth_order as zo
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order import n, scatter
 from sandbox.theory.zeroth_order_pairings import (
     GAUSSIAN,
@@ -55,6 +55,39 @@ def by_pairings(law: Law, index: tuple[int, ...]) -> sympy.Expr:
 
 def independent(index: tuple[int, ...], moments: dict[int, sympy.Expr]) -> sympy.Expr:
     return sympy.prod(moments[index.count(i)] for i in set(index))
+
+
+TWO = sympy.Matrix(sympy.symbols("g0 g1", real=True))
+
+
+def entries_in_the_plane(law: Law) -> sympy.Expr:
+    """E (z^T g)^2 |z|^2 for d = 2, entry by entry."""
+    index = product((0, 1), repeat=4)
+    return sum(by_pairings(law, (i, j, k, l)) * TWO[i] * TWO[j] * int(k == l) for i, j, k, l in index).subs(d, 2)  # noqa: E741
+
+
+CERTIFICATES = (
+    Identity("moments_of_gaussian_directions", scatter(GAUSSIAN), zo.gaussian_second_moment.value),
+    Identity("moments_of_the_sphere", scatter(SPHERE), zo.sphere_second_moment.value),
+    Identity("moments_of_signs", scatter(RADEMACHER), zo.sphere_second_moment.value),
+    Identity("moments_in_the_plane", entries_in_the_plane(GAUSSIAN), zo.gaussian_second_moment.value.subs({d: 2, n: 1}) * TWO.dot(TWO)),
+    Identity(
+        "moments_of_signs_in_the_plane", entries_in_the_plane(RADEMACHER), zo.sphere_second_moment.value.subs({d: 2, n: 1}) * TWO.dot(TWO)
+    ),
+    Identity("moments_one_sided", (zo.eps / 2) ** 2 * gaussian_mean("HH1"), zo.one_sided_excess.value),
+    Certificate(
+        name="moments_of_a_random_mask",
+        claim=scatter(KEPT).subs(n, 1) / KEPT.scale**2 - (d + 2),
+        squares=((3 * (1 - p) / p, sympy.Integer(1)),),
+        domain=(p > 0, p <= 1),
+    ),
+    Certificate(
+        name="moments_of_a_counted_mask",
+        claim=sympy.cancel(scatter(KEPT_COUNT).subs(n, 1) / KEPT_COUNT.scale**2) - (d + 2),
+        hypotheses=((2 / kept, kept - d),),
+        domain=(kept >= 1,),
+    ),
+)
 
 
 def step_01_gaussian_entries_have_these_fourth_moments():
@@ -158,3 +191,8 @@ def step_13_beyond_quadratics_a_slope_is_not_exact():
     slope = sympy.expand((f.subs(x, 1 + eps * z) - f.subs(x, 1 - eps * z)) / (2 * eps))
     averaged = sympy.expand(slope * z).subs({z**4: 3}).subs({z**2: 1})
     assert is_zero(averaged - 3 - 3 * eps**2)
+
+
+def step_14_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

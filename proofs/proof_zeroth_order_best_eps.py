@@ -17,7 +17,7 @@ import sympy
 
 from sandbox.theory import zeroth_order as moments
 from sandbox.theory import zeroth_order_bias as zo
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order import n
 from sandbox.theory.zeroth_order_pairings import d
 
@@ -25,6 +25,16 @@ u, best = sympy.symbols("u best", positive=True)  # eps^2, and its best value
 c, s2 = zo.curvature_slope, zo.loss_variance
 error = u**2 * c**2 / 4 + d * s2 / (2 * n * u)
 at_best = {s2: best**3 * n * c**2 / d}  # best^3 = d s^2 / (n c^2)
+
+
+CERTIFICATES = (
+    Certificate(
+        name="best_eps_is_best",
+        claim=(error - error.subs(u, best)).subs(at_best),
+        squares=((c**2 * (u + 2 * best) / (4 * u), u - best),),
+    ),
+    Identity("best_eps_least_error", error.subs(u, best).subs(at_best), 3 * c**2 * best**2 / 4),
+)
 
 
 def step_1_the_two_parts_are_those_of_bias_and_noise():
@@ -57,3 +67,8 @@ def step_6_beyond_central_differences_the_noise_is_four_times_as_large():
     """A one-sided slope has 2 s^2 / eps^2, so the best eps grows by 4^(1/6), and the formula of the bound is 2^(1/3) too small."""
     one_sided = u**2 * c**2 / 4 + 2 * d * s2 / (n * u)
     assert is_zero(one_sided.subs(s2, s2 / 4) - error)
+
+
+def step_7_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

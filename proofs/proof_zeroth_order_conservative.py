@@ -15,7 +15,7 @@ Not here:  that |z| and z/|z| are independent, so E s^2 given |z| is |z|^2 |g|^2
 import sympy
 
 from sandbox.theory import zeroth_order_steps as steps
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
 from sandbox.theory.zeroth_order_edge import L, lr
 from sandbox.theory.zeroth_order_pairings import d
 from sandbox.theory.zeroth_order_rate import best_step
@@ -39,6 +39,19 @@ def vanishes(expr: sympy.Expr) -> bool:
 def change(sign: int) -> sympy.Expr:
     """f(x + sign lr s z) - f(x)."""
     return sign * lr * s * s + (lr * s) ** 2 * zHz / 2
+
+
+CERTIFICATES = (
+    Identity("conservative_change_of_a_step", change(-1), lr * s**2 * (lr * zHz - 2) / 2),
+    Identity("conservative_change_of_its_opposite", change(1) - change(-1), 2 * lr * s**2),
+    Certificate(
+        name="conservative_against_a_line_search",
+        claim=1 / (2 * L * square) - lr * (1 - lr * L * square / 2),
+        squares=((1 / (2 * L * square), 1 - lr * L * square),),
+        domain=(L > 0,),
+    ),
+    Identity("conservative_limit_is_reached", (lr * (1 - lr * L * d / 2)).subs(lr, 1 / (L * d)), steps.conservative_limit.value),
+)
 
 
 def step_01_whether_a_candidate_is_better_does_not_depend_on_the_gradient():
@@ -117,3 +130,8 @@ def step_12_beyond_quadratics_the_opposite_step_is_taken():
     slope = (f.subs(x, 2) - f.subs(x, -2)) / 4
     step = slope / 9  # lr = 1/9
     assert slope == 3 and f.subs(x, step) < 0 < f.subs(x, -step)
+
+
+def step_13_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

@@ -8,14 +8,15 @@ f' = eps L / 2 - L |x|, on which both losses are equal at x = 0 and the method s
 
 Source:    derived
 Bound:     sandbox.theory.zeroth_order_rate.finite_eps
-Not here:  that E (z^T g)^2 = |g|^2; that f is within L eps^2 |z|^2 / 2 of its tangent at x, so |s - z^T g| <= eps L d / 2; that one-step
-           inequalities add up; whether the floor is attained for d > 1 (a conjecture: it is not).
+Not here:  that E (z^T g)^2 = |g|^2; that f is within L eps^2 |z|^2 / 2 of its tangent at x, so |s - z^T g| <= eps L d / 2;
+           whether the floor is attained for d > 1 (a conjecture: it is not).
 """
 
 import sympy
 
 from sandbox.theory import zeroth_order_rate as rate
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.zeroth_order import eps
 from sandbox.theory.zeroth_order_pairings import d
 from sandbox.theory.zeroth_order_rate import Delta, K, L
@@ -24,6 +25,25 @@ true, error, x, lr = sympy.symbols("true error x lr", real=True)  # z^T g, and s
 decrease = lr * (true + error) * true - L * d / 2 * (lr * (true + error)) ** 2  # promised by smoothness for one direction
 at_step = {lr: 1 / (L * d)}
 at = {eps: 1, L: 1, d: 1, K: 1}
+
+
+fall, loss, start, after, size, first, coming, total, k = sympy.symbols("fall loss start after size first coming total k", real=True)
+worst = eps * L * d / 2
+promise = (2 * L * d * decrease).subs(at_step).expand()  # true^2 - error^2
+CERTIFICATES = (
+    Certificate(
+        name="finite_eps_of_one_step",
+        claim=rate.finite_eps.value.subs({Delta: fall, K: 1}) - true**2,
+        hypotheses=((sympy.Integer(1), promise - 2 * L * d * fall), (sympy.Integer(1), error**2 - worst**2)),
+    ),
+    Induction(  # size = E |grad f(x_k)|^2 = E true^2, total = their sum
+        "finite_eps_adding_up",
+        claim=2 * L * d * (start - loss) + k * worst**2 - total,
+        index=k,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
+        hypotheses=((sympy.Integer(1), size - worst**2 - 2 * L * d * (loss - after)),),
+    ),
+)
 
 
 def step_1_at_lr_1_over_Ld_the_promise_is_a_difference_of_squares():
@@ -73,3 +93,8 @@ def step_7_the_smoothness_dropped_a_kink_keeps_its_slope():
 def step_8_beyond_this_step_length_the_error_is_multiplied():
     """At lr = 2/(L d) the promise is -true error - error^2: negative for error = true, however large the slope is."""
     assert is_zero(decrease.subs(lr, 2 / (L * d)) + 2 * error * (true + error) / (L * d))
+
+
+def step_9_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

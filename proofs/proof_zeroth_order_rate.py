@@ -12,13 +12,14 @@ lr c v / (2 - lr c).
 Source:    derived; MeZO, https://arxiv.org/abs/2305.17333, Theorem 1 (read)
 Bounds:    any_step, best_step, effective_rank, mezo_slowdown, noisy_step of sandbox.theory.zeroth_order_rate
 Not here:  f(x + s) <= f + <grad f, s> + s^T H s / 2 where every Hessian is below H (H = L I for smooth f); the moments, which are in
-           proofs/proof_two_point_moments.py; that one-step inequalities add up; |H g| <= L |g|, so g^T H g <= L |g|^2.
+           proofs/proof_two_point_moments.py; |H g| <= L |g|, so g^T H g <= L |g|^2.
 """
 
 import sympy
 
 from sandbox.theory import zeroth_order_rate as rate
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.zeroth_order import n, scatter
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, RADEMACHER, SPHERE, d, g2, gHg, mean, tr_H
 from sandbox.theory.zeroth_order_rate import Delta, K, L, lr, variance
@@ -33,6 +34,33 @@ guaranteed = lr * g2 - c / 2 * lr**2 * g2  # decrease of E f that smoothness pro
 def curvature(law=GAUSSIAN) -> sympy.Expr:
     """E ghat^T H ghat of n independent directions."""
     return (mean(law, "GH") + (n - 1) * gHg) / n
+
+
+fall, loss, start, after, size, first, coming, total, k = sympy.symbols("fall loss start after size first coming total k", real=True)
+price = rate.any_step.value.subs({K: 1, Delta: 1}).subs(at_c)  # of the squared gradient, in the decrease of one step
+CERTIFICATES = (
+    Identity("zo_rate_constant", (scatter(GAUSSIAN) * L).subs(at_c), c),
+    Certificate(
+        name="zo_rate_of_one_step",
+        claim=price * fall - g2,
+        hypotheses=((price, guaranteed - fall),),
+        domain=(lr > 0, lr * c < 2),
+    ),
+    Induction(  # size = E |grad f(x_k)|^2, total = their sum, times lr (2 - lr c)
+        "zo_rate_adding_up",
+        claim=2 * (start - loss) - lr * (2 - lr * c) * total,
+        index=k,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
+        hypotheses=((sympy.Integer(2), guaranteed.subs(g2, size) - (loss - after)),),
+    ),
+    Identity(
+        "zo_rate_on_the_isotropic_quadratic",
+        L / 2 * (2 * lr * g2 / L - lr**2 * scatter(GAUSSIAN) * g2),
+        lr * g2 - L * (d + n + 1) / n / 2 * lr**2 * g2,
+    ),
+    Identity("zo_rate_of_an_effective_rank", rate.effective_rank.value / (2 * L * Delta / K), rate.mezo_slowdown.value),
+    Identity("zo_rate_with_noise", rate.noisy_step.value.subs({K: 1, Delta: lr * g2 - c / 2 * lr**2 * (g2 + variance)}).subs(at_c), g2),
+)
 
 
 def step_01_the_expected_quadratic_term_has_the_constant_c():
@@ -109,3 +137,8 @@ def step_13_a_rank_that_holds_at_one_point_only_does_not_count():
     """f = w^4 / 4 has the Hessian 0 at 0, and no H below 3 w^2 serves a step that ends at w."""
     f = w**4 / 4
     assert counterexample(sympy.diff(f, w, 2) - 1, (w > 1,)) is None and sympy.diff(f, w, 2).subs(w, 0) == 0
+
+
+def step_14_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

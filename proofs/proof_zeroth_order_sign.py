@@ -12,13 +12,14 @@ Source:    derived; ZO-Bench, https://arxiv.org/abs/2402.11592, whose code runs 
 Bounds:    signed_slope_fall, signed_entries_fall, signed_slope_floor, signed_slope_rate, signed_entries_rate of
            sandbox.theory.zeroth_order_steps
 Not here:  E sign(a) sign(b) = (2/pi) arcsin(correlation) of two Gaussians (Sheppard 1899); signs of a symmetric z are independent;
-           the descent lemma; that one-step inequalities add up.
+           the descent lemma.
 """
 
 import sympy
 
 from sandbox.theory import zeroth_order_steps as steps
-from sandbox.theory.certificate import counterexample, is_zero
+from sandbox.theory.certificate import Identity, counterexample, is_zero
+from sandbox.theory.induction import Induction
 from sandbox.theory.zeroth_order_edge import L, lr
 from sandbox.theory.zeroth_order_pairings import d, tr_H
 from sandbox.theory.zeroth_order_rate import Delta, K
@@ -30,6 +31,20 @@ pi = sympy.pi
 FACTOR = sympy.Rational(999, 1000)
 mean_slope = sympy.sqrt(2 / pi)  # E |s| / |g|
 quadratic_part = lr**2 * tr_H / 2  # E lr^2 v^T H v / 2 for v = sign(s) z and for v = sign(s z): both have E v v^T = I on the diagonal
+
+
+slope, loss, start, after, size, first, coming, total, k = sympy.symbols("slope loss start after size first coming total k", real=True)
+CERTIFICATES = (  # slope stands for sqrt(2/pi), which no polynomial with rational coefficients holds, or for the 2/pi of signed entries
+    Induction(  # size = E |grad f(x_k)|, total = their sum
+        "signed_slope_adding_up",
+        claim=(start - loss) + k * lr**2 * L * d / 2 - lr * slope * total,
+        index=k,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
+        hypotheses=((sympy.Integer(1), lr * slope * size - lr**2 * L * d / 2 - (loss - after)),),
+    ),
+    Identity("signed_slope_floor", (x**2 - 2 * lr * slope * x + lr**2 * d).subs(x, lr * d / (2 * slope)), (lr * d / (2 * slope)) ** 2),
+    Identity("signed_slope_arcsine_slope", 1 / (1 - u**2) - 1, u**2 / (1 - u**2)),
+)
 
 
 def step_01_the_mean_size_of_a_slope():
@@ -103,3 +118,8 @@ def step_11_beyond_gaussian_directions_the_slope_of_a_sign_vector_depends_on_g()
     """Signs z in two dimensions: E |s| = max |g_i|, which is |g| on an axis and |g| / sqrt 2 on the diagonal."""
     for g, expected in (((1, 0), 1), ((1, 1), 1)):
         assert sum(abs(a * g[0] + b * g[1]) for a in (1, -1) for b in (1, -1)) / sympy.Integer(4) == expected
+
+
+def step_12_the_certificates_for_the_second_kernel_hold():
+    for one in CERTIFICATES:
+        one.check()

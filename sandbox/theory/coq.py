@@ -119,7 +119,8 @@ class _Cleared:
         lines += [f"  {relation(r)} ->" for r in self.domain] + self._semidefinite()
         lines += [f"  {term(Q)} <= 0 ->" for Q in Qs] + [f"  0 <= {term(claim)}."]
         names = [f"D{i}" for i in range(len(self.domain))] + ["G"] * bool(self.vectors) + [f"Q{i}" for i in range(len(Qs))]
-        return [*lines, "Proof.", "  intros *.", f"  intros {' '.join(names)}."]
+        variables = [named(symbol) for symbol in sorted(used, key=str)]  # by name: `intros *` stops at one that cancels
+        return [*lines, "Proof.", f"  intros {' '.join((*variables, *names))}."]
 
     def _semidefinite(self) -> list[str]:
         if not self.vectors:

@@ -67,10 +67,11 @@ class _Text:
         claim = f"{self._term(self.one.claim)} = 0" if equal else f"0 <= {self._term(self.one.claim)}"
         lines = [f"Theorem {self.one.name} : forall {numbers}({' '.join(named(now) for now, _, _ in self.one.sequences)} : nat -> R),"]
         lines += [f"  {text} ->" for text in (*map(relation, self.domain), *starts, *nexts, *Qs, *facts)]
-        given = [f"D{i}" for i in range(len(self.domain))] + [f"B{i}" for i in range(len(starts))]
+        given = [*map(named, self.parameters), *(named(now) for now, _, _ in self.one.sequences)]
+        given += [f"D{i}" for i in range(len(self.domain))] + [f"B{i}" for i in range(len(starts))]
         given += [f"A{i}" for i in range(len(nexts))] + [f"Q{i}" for i in range(len(Qs))]
         given += [f"E{i}" for i in range(len(facts))]
-        lines += [f"  forall n : nat, {claim}.", "Proof.", "  intros *.", f"  intros {' '.join(given)} n. induction n as [|n IH]."]
+        lines += [f"  forall n : nat, {claim}.", "Proof.", f"  intros {' '.join(given)} n. induction n as [|n IH]."]
         first = "".join(f"rewrite ?B{i}. " for i in range(len(starts)))
         lines += [f"  - {first}change (INR 0) with 0. {'ring' if equal else 'nra'}."]
         rewritten = "".join(f"rewrite ?A{i}. " for i in range(len(nexts))) + "rewrite ?S_INR."
@@ -89,6 +90,7 @@ class _Text:
         facts += "".join(f"pose proof (E{i} n) as T{i}. " for i in range(len(self.one.always)))
         return [
             f"    pose proof (pos_INR n) as P. {facts}",
-            f"    assert (H : 0 <= {self._term(self.one.after)}) by (apply ({self.one.name}_step {arguments}); lra).",
+            f"    pose proof ({self.one.name}_step {arguments}) as H.",
+            "    repeat match type of H with ?A -> _ => let E := fresh in assert (E : A) by lra; specialize (H E); clear E end.",
             "    lra.",
         ]

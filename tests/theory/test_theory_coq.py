@@ -117,3 +117,10 @@ def test_without_coqc_it_says_so_and_leaves_the_file(tmp_path, monkeypatch):
     with pytest.raises(NoCoq, match="coqc was not found"):
         compiled(document([square]), tmp_path)
     assert "Theorem square" in (tmp_path / "certificates.v").read_text()
+
+
+@with_coq
+def test_a_variable_that_cancels_is_no_obstacle(tmp_path):
+    gone = Certificate("gone", claim=t * f**2 + x - x * (1 + f) + f * x, squares=((t, f),), domain=(t > 0,))
+    assert "forall f_ t_ x_ : R" in theorem(gone) and "x_)" not in theorem(gone)
+    assert compiled(document([gone]), tmp_path)

@@ -13,6 +13,7 @@ import pytest
 import sympy
 
 import sandbox.theory
+from sandbox.ledger.second_kernel import certificates
 from sandbox.theory.base import Bound
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,25 @@ def test_a_proof_is_attained_and_says_what_breaks_it(path):
 @pytest.mark.parametrize("path", PROOFS, ids=lambda p: p.stem)
 def test_a_proof_is_named_by_a_bound(path):
     assert f"proofs/{path.name}" in {getattr(module, name).proof for module, name in PROVED}
+
+
+@pytest.mark.parametrize("path", PROOFS, ids=lambda p: p.stem)
+def test_a_proof_is_checked_by_the_second_kernel_too_or_says_why_not(path):
+    """CERTIFICATES that hold something and that a step checks, or a sentence under "Not here:"."""
+    tree = ast.parse(path.read_text())
+    not_here = ast.get_docstring(tree).partition("Not here:")[2]
+    says_why = re.search(r"[Tt]he second kernel does not see this file: \w+", not_here) is not None
+    checked = any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "check"
+        for step in tree.body
+        if isinstance(step, ast.FunctionDef) and step.name.startswith("step_")
+        for node in ast.walk(step)
+    )
+    held = certificates(path)
+    assert bool(held) != says_why, (
+        f"{path.name} holds {len(held)} certificates and {'says' if says_why else 'does not say'} why there are none"
+    )
+    assert checked == bool(held)
 
 
 def test_proofs_are_run_with_asserts_on():
