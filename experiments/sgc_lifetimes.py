@@ -21,7 +21,7 @@ import torch
 
 from sandbox.draws import generator, normal
 from sandbox.fit import RatioOfMeans
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.optimizers.adam import Adam
 from sandbox.theory import sparse_recovery_lives
 from sandbox.verdict import Outcome
@@ -113,6 +113,9 @@ CLAIMS = (
         bound=sparse_recovery_lives.most_outside,
         constants=of_mean,
         predicted=Outcome.ATTAINED,
+        found=Found(
+            Outcome.HOLDS, "2026-11-22", "lives of 5 attain it (0.638); lives of 1 or 41, in the same claim, have 0.142 and are far below"
+        ),
         subject="sgc.lifetimes",
     ),
     on_lives(
