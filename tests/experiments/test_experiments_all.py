@@ -908,6 +908,7 @@ PREDICTED = {
     "hessian_hidden_growth": {
         "hessian.hidden-growth.squared": "HOLDS",
         "hessian.hidden-growth.cross-entropy": "HOLDS",
+        "hessian.hidden-growth.cross-entropy.32-seeds": "HOLDS",  # later, on fresh seeds
         "hessian.hidden-growth.constant": "HOLDS",
         "hessian.hidden-growth.few": "VIOLATED",
         "hessian.hidden-growth.one": "HOLDS",
