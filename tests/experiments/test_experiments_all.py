@@ -350,6 +350,13 @@ PREDICTED = {
         "gwt.scale.short-memory": "HOLDS",  # this and the next: later, before they ran, apart from trials on other seeds
         "gwt.scale.short-memory.as-long": "VIOLATED",
     },
+    "gwt_scale_on_text": {  # before, apart from trials on other seeds
+        "gwt.scale.text.details": "HOLDS",
+        "gwt.scale.text": "VIOLATED",
+        "gwt.scale.text.larger": "HOLDS",
+        "gwt.scale.text.published": "VIOLATED",
+        "gwt.scale.text.below": "HOLDS",
+    },
     "gwt_opposite_signs": {  # before, except the last two: later, with the course of the loss in view, on new seeds
         "gwt.first-step": "ATTAINED",
         "gwt.opposite-signs": "HOLDS",
@@ -491,6 +498,7 @@ PREDICTED = {
         "gradient-descent.network.estimate": "HOLDS",
         "gradient-descent.network.transformer": "OUT_OF_SCOPE",  # from known rows; the next two: before, on fresh seeds
         "gradient-descent.network.needed": "HOLDS",
+        "gradient-descent.network.needed.short": "HOLDS",  # after the one before, on fresh seeds
         "gradient-descent.network.needed.sum": "HOLDS",
     },
     "lomo_in_parts": {  # before
@@ -672,6 +680,19 @@ PREDICTED = {
         "rso.accuracy.low-weight": "OUT_OF_SCOPE",
         "rso.accuracy.low-weight.paid": "HOLDS",
     },
+    "rso_on_text": {  # before, apart from trials on other seeds
+        "rso.accuracy.text.residual": "HOLDS",
+        "rso.accuracy.text.value": "HOLDS",
+        "rso.accuracy.text.absolute": "HOLDS",
+        "rso.accuracy.text.paid": "HOLDS",
+        "rso.accuracy.text.weighted": "HOLDS",
+        "rso.accuracy.text.envelope": "HOLDS",
+        "rso.accuracy.text.curvature": "HOLDS",
+        "rso.accuracy.text.understated": "OUT_OF_SCOPE",
+        "rso.accuracy.text.understated.worse": "HOLDS",
+        "rso.best-eta.text": "VIOLATED",
+        "rso.best-eta.text.larger": "HOLDS",
+    },
     "rso_best_eta": {  # before
         "rso.best-eta.gradient": "HOLDS",
         "rso.best-eta.accelerated": "HOLDS",
@@ -784,6 +805,18 @@ PREDICTED = {
         "zo.residual.nothing-curved": "VIOLATED",  # this and the next two: later, before they ran
         "zo.conservative.opposite": "VIOLATED",
         "zo.conservative.opposite.indefinite": "HOLDS",
+    },
+    "zeroth_order_variants_on_text": {  # before, apart from trials on other seeds
+        "zo.sign.text": "HOLDS",
+        "zo.sign.text.entries": "HOLDS",
+        "zo.sign.transformer": "HOLDS",
+        "zo.sign.transformer.entries": "HOLDS",
+        "zo.sign.transformer.far": "VIOLATED",
+        "zo.conservative.text": "HOLDS",
+        "zo.conservative.text.opposite": "ATTAINED",
+        "zo.conservative.transformer": "VIOLATED",
+        "zo.residual.transformer": "HOLDS",
+        "zo.residual.transformer.beyond": "HOLDS",
     },
     "subzero_cosine": {  # before
         "subzero.cosine": "HOLDS",
