@@ -947,6 +947,12 @@ PREDICTED = {
         "hessian.hidden-growth.one": "HOLDS",
         "hessian.hidden-growth.spectral": "VIOLATED",
     },
+    "hessian_mixed_entries": {
+        "hessian.mixed-entries": "HOLDS",
+        "hessian.mixed-entries.top": "VIOLATED",
+        "hessian.mixed-entries.weak": "VIOLATED",
+        "hessian.mixed-entries.enough": "VIOLATED",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -957,6 +963,7 @@ TIERS = {
     "adam_mini_partition_control": "study",
     "adam_mini_leave_one_out": "study",
     "adam_mini_trajectory": "full",
+    "hessian_mixed_entries": "full",
     "adam_mini_live": "full",
     "hessian_hidden_growth": "full",
     "hessian_of_transformers": "study",
