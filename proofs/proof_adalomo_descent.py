@@ -8,7 +8,8 @@ AdaLomo step <= lr s d sqrt(entries), and rho >= 2 sqrt(k) / (1 + k) from its ow
 
 Source:    derived; no convergence theorem was seen in https://arxiv.org/abs/2310.10195, whose abstracts and code were read and body not
 Bounds:    descent, best_descent of sandbox.theory.adalomo_descent
-Not here:  the descent lemma f(w - d) <= f(w) - <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up. Without a lower bound
+Not here:  the descent lemma f(w - d) <= f(w) - <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up
+           (proof_gradient_sum.py). Without a lower bound
            for rho there is no such theorem: proof_factored_freeze.
 
 Letters: g = |grad f|; along = <grad f, delta>; f0, f1 = f before and after; w, delta = vectors in the plane.

@@ -10,7 +10,7 @@ size <= d max L.
 
 Source:    derived; the stochastic version for blockwise Adam is in Xie, Mohamadi, Li (2410.08198), second-hand
 Bounds:    normalised_mean, normalised_best of sandbox.theory.adam_mini_steps
-Not here:  that one-step inequalities add up.
+Not here:  that one-step inequalities add up (proof_gradient_sum.py).
 
 Letters: n = |g_b|, r = sqrt(d_b), x = |w_b|, for one block; sums over blocks are sums of what is shown.
 """

@@ -9,8 +9,8 @@ With noise it does cost something: on w^2 / 2 with noise A (probability p) or -A
 
 Source:    derived
 Bounds:    clipped_sum, clipped_min, clipping_centre of sandbox.theory.normalised
-Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up; min(x^2, c x) grows
-           with x; the clipped gradient is along g, so that norms suffice.
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up
+           (proof_gradient_sum.py); min(x^2, c x) grows with x; the clipped gradient is along g, so that norms suffice.
 """
 
 import sympy

@@ -12,7 +12,7 @@ start, and which LOMO with lr = 1 / L reduces to its flat entry in one step: no 
 
 Source:    derived; found as a stall in runs, notes T7
 Bounds:    inverse_step, equal_share, frozen_decrease of sandbox.theory.factored_update
-Not here:  that one-step inequalities add up; f_k(w) - f_k(w - d) <= f_k'(w) d for convex f_k; that f may be made bounded below
+Not here:  f_k(w) - f_k(w - d) <= f_k'(w) d for convex f_k; that f may be made bounded below
            beyond the range of the run.
 
 Letters: n = size; the gradient has one entry `small` and n - 1 entries `large`; v1 = flat^2 and vk >= g^2 are averages of squares.
@@ -23,7 +23,7 @@ import sympy
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.factored_update import equal_share, flat, frozen_decrease, inverse_step, large, length, size, small
 from sandbox.theory.factorisation import rank_one
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import adding_up
 
 g, vk, u1, uk, h, e, rate = sympy.symbols("g vk u1 uk h e rate", positive=True)
 EXAMPLE = (1, 2, 2, 2)
@@ -44,7 +44,6 @@ def clipped(gradient: tuple) -> list[sympy.Expr]:
 
 
 ratio = sympy.Symbol("ratio", positive=True)
-loss, start, after, step, first, coming, total, steps = sympy.symbols("loss start after step first coming total steps", real=True)
 CERTIFICATES = (
     Certificate(name="freeze_always_clipped", claim=ratio + 1 / ratio - 2, squares=((1 / ratio, ratio - 1),)),
     Certificate(
@@ -59,13 +58,9 @@ CERTIFICATES = (
         squares=((size**2 * (size - 1) / (large**2 + small**2 * (size - 1)), small**2),),
         domain=(size >= 1, large > 0),
     ),
-    Induction(
-        "freeze_adding_up",
-        claim=frozen_decrease.value.subs(length, total) - (start - loss),
-        index=steps,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + step), (step, first, coming)),
-        hypotheses=((sympy.Integer(1), loss - after - size * flat * step),),
-    ),
+    adding_up(
+        "freeze_adding_up", cost=-size * flat, price=-sympy.Integer(1)
+    ),  # terms: lr s of a step; -n flat lr s <= -(f_k before - after)
 )
 
 

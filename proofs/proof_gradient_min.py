@@ -9,7 +9,7 @@ Source:    sandbox.theory.gradient_descent names it per bound; the long steps ar
 Bounds:    gradient_min, gradient_min_from_gap, gradient_min_long, gradient_min_long_from_gap of sandbox.theory.gradient_descent
 Not here:  the two quadratic bounds of a smooth function (`smooth_gap`, derived in proof_rso_exact_subproblem), and that points that
            meet it pairwise belong to such a function, whose infimum is the least f_k - |g_k|^2 / (2 L), which attainment for 1 < t
-           needs; that one-step inequalities add up; that a weighted mean of squared norms is at least the least;
+           needs; that one-step inequalities add up (proof_gradient_sum.py); that a weighted mean of squared norms is at least the least;
            |grad f(w_K)|^2 <= 2 L (f(w_K) - inf f), by the descent lemma.
 """
 

@@ -6,21 +6,21 @@ with equality for f = L |w|^2 / 2. The same holds for LOMO, whose updates are th
 
 Source:    derived (textbook argument)
 Bound:     sandbox.theory.gradient_descent.gradient_sum
-Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2.
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2. That one-step inequalities add up is among the
+           certificates, for this constant and for any.
 """
 
 import sympy
 
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.gradient_descent import L, gradient_sum, lr
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import Induction, adding_up
 
 g, w = sympy.symbols("g w", real=True)  # a gradient and a point, as scalars
 guaranteed = lr * g**2 - L * (lr * g) ** 2 / 2  # decrease of f that the descent lemma promises for d = -lr g
 
 
-decrease = sympy.Symbol("decrease", real=True)
-loss, start, after, square, first, coming, total, K = sympy.symbols("loss start after square first coming total K", real=True)
+decrease, cost, price, extra, total, term, least, K = sympy.symbols("decrease cost price extra total term least K", real=True)
 CERTIFICATES = (
     Certificate(
         name="gradient_sum_of_one_step",
@@ -29,12 +29,14 @@ CERTIFICATES = (
         vectors=(g,),
         domain=gradient_sum.requires,
     ),
-    Induction(  # square = |grad f(w_k)|^2, total = the sum of them: the descent lemma at every step adds up, times lr (2 - lr L)
-        "gradient_sum_adding_up",
-        claim=2 * (start - loss) - lr * (2 - lr * L) * total,
+    adding_up("gradient_sum_adding_up", cost=lr * (2 - lr * L), price=sympy.Integer(2)),  # the descent lemma, twice
+    adding_up("one_step_inequalities_add_up", cost, price, extra),  # whatever they are
+    Induction(  # so do lower bounds of the terms: the least of K numbers, K times, is at most their sum
+        "the_least_is_at_most_the_mean",
+        claim=total - K * least,
         index=K,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + square), (square, first, coming)),
-        hypotheses=((sympy.Integer(2), guaranteed.subs(g**2, square) - (loss - after)),),
+        sequences=((total, sympy.Integer(0), total + term), (term, *sympy.symbols("term_0 term_next", real=True))),
+        hypotheses=((sympy.Integer(1), least - term),),
     ),
 )
 

@@ -8,7 +8,8 @@ with Delta0 = f(w_0) - inf f for the decrease the right side is least at gamma =
 
 Source:    textbook argument (recalled)
 Bounds:    normalised_mean, normalised_best_step, normalised_best_mean, normalised_floor of sandbox.theory.normalised
-Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up.
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2; that one-step inequalities add up
+           (proof_gradient_sum.py).
 """
 
 import sympy

@@ -9,7 +9,7 @@ equality for H = L I. So c L is the smoothness of one step: (m/r) L for Haar and
 Source:    derived (the descent lemma in expectation)
 Bounds:    gradient_sum, smoothness of sandbox.theory.projections
 Not here:  the descent lemma f(W + D) <= f(W) + <grad f(W), D> + L |D|^2 / 2; that S H S <= L S^2 where H <= L I; that
-           one-step inequalities add up.
+           one-step inequalities add up (proof_gradient_sum.py).
 """
 
 import sympy

@@ -9,8 +9,8 @@ B^2 / 2 and B = 1/3, uphill.
 
 Source:    derived; the domain D >= 1/2 of a first version was refuted by z3 (t = 7/8, D = 5/8)
 Bound:     sandbox.theory.rso_inexact.absolute_residual
-Not here:  the inequality of smooth functions between two points; that one-step inequalities add up (delta2 may be a mean over P);
-           units: Lhat = 1; the constant outside the domain.
+Not here:  the inequality of smooth functions between two points; that one-step inequalities add up
+           (proof_gradient_sum.py; delta2 may be a mean over P); units: Lhat = 1; the constant outside the domain.
 
 Letters: points 0 and T (the point B, with the residual e = grad F(B), so at xT = t (e - gT)).
 """

@@ -12,7 +12,7 @@ Source:    derived; the constant 18 of https://arxiv.org/abs/2502.07222 is recal
 Bounds:    exact_constant, argmin_constant of sandbox.theory.rso
 Not here:  the two quadratic bounds of a smooth function, h(z) within L |z - x|^2 / 2 of its tangent at x; that h is
            Lhat-smooth; E|P^T g|^2 = |g|^2 (trace of E P P^T = I); the triangle inequality; that one-step inequalities
-           add up.
+           add up (proof_gradient_sum.py).
 
 Letters: l = Lhat; g0, g1 = grad h at 0 and at B; h0, h1 = h there; stationarity reads B = -eta g1.
 """

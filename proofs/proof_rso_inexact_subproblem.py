@@ -8,7 +8,7 @@ still at |grad f|^2 = 2 (1+t) / t * Lhat eps. At t = 1/2 the constant is 6; the 
 
 Source:    derived
 Bounds:    inexact_constant, inexact_floor of sandbox.theory.rso
-Not here:  the descent lemma for h; that one-step inequalities add up and survive expectations (they are linear).
+Not here:  the descent lemma for h; that one-step inequalities add up (proof_gradient_sum.py) also in expectation (they are linear).
 
 Letters: l = Lhat; g0 = grad h(0); h0 = h(0).
 """

@@ -9,8 +9,8 @@ one has 15.5 where the formula says 12.5. So from there on a residual promises l
 
 Source:    derived
 Bound:     sandbox.theory.rso_inexact.relative_residual
-Not here:  the inequality of smooth functions between two points; that one-step inequalities add up; units: Lhat = 1; the constant
-           outside the domain.
+Not here:  the inequality of smooth functions between two points; that one-step inequalities add up
+           (proof_gradient_sum.py); units: Lhat = 1; the constant outside the domain.
 
 Letters: points 0 and T (the point B, with the residual e = grad F(B), so at xT = t (e - gT)).
 """

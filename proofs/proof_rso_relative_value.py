@@ -7,8 +7,8 @@ has the constant 3.92 (t = 1/2), to a quarter, w = 1/2, 6.55.
 
 Source:    derived
 Bound:     sandbox.theory.rso_inexact.relative_value
-Not here:  the inequality of smooth functions between two points; that one-step inequalities add up; units: Lhat = 1. t < 1 is what
-           makes F convex: for t > 1 it need not have a minimum, which step 7 shows.
+Not here:  the inequality of smooth functions between two points; that one-step inequalities add up
+           (proof_gradient_sum.py); units: Lhat = 1. t < 1 is what makes F convex: for t > 1 it need not have a minimum, which step 7 shows.
 
 Letters: points 0, s (the minimiser of F, at -t gs) and T (the point B, at xT); g and h with them: gradients and values.
 """

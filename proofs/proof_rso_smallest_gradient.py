@@ -15,7 +15,7 @@ C(t) (1 - K (r/m) (1 - (1+t)^-2)). A random basis thus leaves nothing to be gain
 Source:    derived; (i) and a failure of (ii) at K = 3 were seen in semidefinite programs
 Bounds:    smallest_gradient, smallest_gradient_long, smallest_gradient_from_gap, smallest_expected_gradient of sandbox.theory.rso_rates
 Not here:  the inequality of smooth functions (step 1 of the exact proof); |grad f|^2 <= 2 L (f - inf f); that one-step inequalities
-           add up; units: L = 1.
+           add up (proof_gradient_sum.py); units: L = 1.
 
 Letters: g0, g1 = gradients at W_k and W_(k+1); f0, f1 = losses; low = the smallest squared gradient.
 """

@@ -8,7 +8,7 @@ It is attained for every t and a on a quadratic of curvature Lhat.
 Source:    derived
 Bound:     sandbox.theory.rso.weighted_inexact_constant
 Not here:  the inequality of smooth functions between two points (step 1 of the exact proof); that one-step inequalities
-           add up; units: the proof is written for Lhat = 1, to which h / Lhat reduces every other case.
+           add up (proof_gradient_sum.py); units: the proof is written for Lhat = 1, to which h / Lhat reduces every other case.
 
 Letters: points 0, s (the minimiser of F, at -t gs) and T (the point B, at xT); g and h with them: gradients and values.
 """

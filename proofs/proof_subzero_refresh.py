@@ -20,7 +20,7 @@ import sympy
 
 from sandbox.theory import subzero
 from sandbox.theory.certificate import Identity, counterexample, is_zero
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import Induction, adding_up
 from sandbox.theory.subzero import Delta, F, K, L, d, q
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, g2, mean
 
@@ -43,9 +43,7 @@ def period(steps: int) -> sympy.Expr:
     return now + 1 - q / d
 
 
-steps, kept, fresh, loss, start, after, square, first, coming, total = sympy.symbols(
-    "steps kept fresh loss start after square first coming total", real=True
-)
+steps, kept, fresh = sympy.symbols("steps kept fresh", real=True)
 POWER = (power, sympy.Integer(1), rho * power)  # rho^F
 UNIT = (share >= 0, share <= 1, rho >= 0, rho <= 1)
 CERTIFICATES = (
@@ -77,13 +75,7 @@ CERTIFICATES = (
         domain=UNIT,
         always=(power <= 1,),
     ),
-    Induction(  # loss falls by square / price, square = E |grad f|^2, where the subspace is new
-        "refresh_adding_up",
-        claim=2 * L * d * (q + 2) * (start - loss) - q * total,
-        index=steps,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + square), (square, first, coming)),
-        hypotheses=((sympy.Integer(1), q * square - 2 * L * d * (q + 2) * (loss - after)),),
-    ),
+    adding_up("refresh_adding_up", cost=q, price=2 * L * d * (q + 2)),  # terms: E |grad f|^2 where the subspace is new
 )
 
 

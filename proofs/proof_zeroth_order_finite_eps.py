@@ -16,7 +16,7 @@ import sympy
 
 from sandbox.theory import zeroth_order_rate as rate
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import adding_up
 from sandbox.theory.zeroth_order import eps
 from sandbox.theory.zeroth_order_pairings import d
 from sandbox.theory.zeroth_order_rate import Delta, K, L
@@ -27,7 +27,7 @@ at_step = {lr: 1 / (L * d)}
 at = {eps: 1, L: 1, d: 1, K: 1}
 
 
-fall, loss, start, after, size, first, coming, total, k = sympy.symbols("fall loss start after size first coming total k", real=True)
+fall = sympy.Symbol("fall", real=True)
 worst = eps * L * d / 2
 promise = (2 * L * d * decrease).subs(at_step).expand()  # true^2 - error^2
 CERTIFICATES = (
@@ -36,13 +36,7 @@ CERTIFICATES = (
         claim=rate.finite_eps.value.subs({Delta: fall, K: 1}) - true**2,
         hypotheses=((sympy.Integer(1), promise - 2 * L * d * fall), (sympy.Integer(1), error**2 - worst**2)),
     ),
-    Induction(  # size = E |grad f(x_k)|^2 = E true^2, total = their sum
-        "finite_eps_adding_up",
-        claim=2 * L * d * (start - loss) + k * worst**2 - total,
-        index=k,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
-        hypotheses=((sympy.Integer(1), size - worst**2 - 2 * L * d * (loss - after)),),
-    ),
+    adding_up("finite_eps_adding_up", cost=sympy.Integer(1), price=2 * L * d, extra=worst**2),  # terms: E |grad f(x_k)|^2 = E true^2
 )
 
 

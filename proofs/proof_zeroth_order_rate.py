@@ -19,7 +19,7 @@ import sympy
 
 from sandbox.theory import zeroth_order_rate as rate
 from sandbox.theory.certificate import Certificate, Identity, counterexample, is_zero
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import adding_up
 from sandbox.theory.zeroth_order import n, scatter
 from sandbox.theory.zeroth_order_pairings import GAUSSIAN, RADEMACHER, SPHERE, d, g2, gHg, mean, tr_H
 from sandbox.theory.zeroth_order_rate import Delta, K, L, lr, variance
@@ -36,7 +36,7 @@ def curvature(law=GAUSSIAN) -> sympy.Expr:
     return (mean(law, "GH") + (n - 1) * gHg) / n
 
 
-fall, loss, start, after, size, first, coming, total, k = sympy.symbols("fall loss start after size first coming total k", real=True)
+fall = sympy.Symbol("fall", real=True)
 price = rate.any_step.value.subs({K: 1, Delta: 1}).subs(at_c)  # of the squared gradient, in the decrease of one step
 CERTIFICATES = (
     Identity("zo_rate_constant", (scatter(GAUSSIAN) * L).subs(at_c), c),
@@ -46,13 +46,7 @@ CERTIFICATES = (
         hypotheses=((price, guaranteed - fall),),
         domain=(lr > 0, lr * c < 2),
     ),
-    Induction(  # size = E |grad f(x_k)|^2, total = their sum, times lr (2 - lr c)
-        "zo_rate_adding_up",
-        claim=2 * (start - loss) - lr * (2 - lr * c) * total,
-        index=k,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
-        hypotheses=((sympy.Integer(2), guaranteed.subs(g2, size) - (loss - after)),),
-    ),
+    adding_up("zo_rate_adding_up", cost=lr * (2 - lr * c), price=sympy.Integer(2)),  # terms: E |grad f(x_k)|^2
     Identity(
         "zo_rate_on_the_isotropic_quadratic",
         L / 2 * (2 * lr * g2 / L - lr**2 * scatter(GAUSSIAN) * g2),

@@ -19,7 +19,7 @@ import sympy
 
 from sandbox.theory import zeroth_order_steps as steps
 from sandbox.theory.certificate import Identity, counterexample, is_zero
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import adding_up
 from sandbox.theory.zeroth_order_edge import L, lr
 from sandbox.theory.zeroth_order_pairings import d, tr_H
 from sandbox.theory.zeroth_order_rate import Delta, K
@@ -33,15 +33,9 @@ mean_slope = sympy.sqrt(2 / pi)  # E |s| / |g|
 quadratic_part = lr**2 * tr_H / 2  # E lr^2 v^T H v / 2 for v = sign(s) z and for v = sign(s z): both have E v v^T = I on the diagonal
 
 
-slope, loss, start, after, size, first, coming, total, k = sympy.symbols("slope loss start after size first coming total k", real=True)
+slope = sympy.Symbol("slope", real=True)
 CERTIFICATES = (  # slope stands for sqrt(2/pi), which no polynomial with rational coefficients holds, or for the 2/pi of signed entries
-    Induction(  # size = E |grad f(x_k)|, total = their sum
-        "signed_slope_adding_up",
-        claim=(start - loss) + k * lr**2 * L * d / 2 - lr * slope * total,
-        index=k,
-        sequences=((loss, start, after), (total, sympy.Integer(0), total + size), (size, first, coming)),
-        hypotheses=((sympy.Integer(1), lr * slope * size - lr**2 * L * d / 2 - (loss - after)),),
-    ),
+    adding_up("signed_slope_adding_up", cost=lr * slope, price=sympy.Integer(1), extra=lr**2 * L * d / 2),  # terms: E |grad f(x_k)|
     Identity("signed_slope_floor", (x**2 - 2 * lr * slope * x + lr**2 * d).subs(x, lr * d / (2 * slope)), (lr * d / (2 * slope)) ** 2),
     Identity("signed_slope_arcsine_slope", 1 / (1 - u**2) - 1, u**2 / (1 - u**2)),
 )

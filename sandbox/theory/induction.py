@@ -20,6 +20,7 @@ import sympy
 from sandbox.theory.certificate import Certificate, Refuted, counterexample, is_zero
 
 Weighted = tuple[tuple[sympy.Expr, sympy.Expr], ...]
+TERM = sympy.Symbol("term", real=True)  # of a sum, in `adding_up`
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,15 @@ class Induction:
         off = self.after - self.factor * self.claim + sum((factor * Q for factor, Q in self.hypotheses), sympy.Integer(0))
         if self.squares or not is_zero(self.first) or not is_zero(off):
             raise Refuted(f"{self.name}: at {self.index} = 0 the claim is {self.first}, and the step is off by {sympy.factor(off)}")
+
+
+def adding_up(name: str, cost: sympy.Expr, price: sympy.Expr, extra: sympy.Expr = sympy.S.Zero) -> Induction:
+    """cost * term_k <= price (loss_k - loss_(k+1)) + extra at every step, so cost * their sum <= price (loss_0 - loss_K) + K extra."""
+    K, total, first, coming, start, loss, after = sympy.symbols("count total term_0 term_next loss_0 loss loss_next", real=True)
+    return Induction(
+        name,
+        claim=price * (start - loss) + K * extra - cost * total,
+        index=K,
+        sequences=((loss, start, after), (total, sympy.Integer(0), total + TERM), (TERM, first, coming)),
+        hypotheses=((sympy.Integer(1), cost * TERM - price * (loss - after) - extra),),
+    )

@@ -8,7 +8,7 @@ import sympy
 
 from sandbox.theory.certificate import Refuted
 from sandbox.theory.coq import compiled, document, theorem
-from sandbox.theory.induction import Induction
+from sandbox.theory.induction import Induction, adding_up
 
 n, x, y, power, total, value, after, start, term, first, coming = sympy.symbols(
     "n x y power total value after start term first coming", real=True
@@ -101,6 +101,17 @@ def test_powers_and_sums_are_what_they_stand_for():
     for n_, x_ in ((0, 2 * one), (4, one / 3), (6, -2 * one)):
         sums = sum((x_**k for k in range(1, n_ + 1)), sympy.Integer(0))
         assert geometric.claim.subs({x: x_, power: x_**n_, total: sums}) == 0
+
+
+def test_sums_add_up_on_a_run_of_numbers():
+    """Gradient descent on w^2 / 2 with lr = 1/2: w_k = 2^-k, and lr (2 - lr) w_k^2 = 2 (loss_k - loss_(k+1)), so equality."""
+    half = one / 2
+    summed = adding_up("summed", cost=half * (2 - half), price=2 * one)
+    summed.check()
+    losses, terms = [(half**k) ** 2 / 2 for k in range(5)], [(half**k) ** 2 for k in range(4)]
+    by_name = {symbol.name: symbol for symbol in summed.claim.free_symbols}
+    at = {by_name["total"]: sum(terms), by_name["loss_0"]: losses[0], by_name["loss"]: losses[-1]}
+    assert summed.claim.subs(at) == 0 > summed.claim.subs({**at, by_name["total"]: sum(terms) + thousandth})
 
 
 def test_what_it_cannot_write_is_refused():
