@@ -190,6 +190,17 @@ PREDICTED = {
         "adam-mini.v-row-blocks.null": "HOLDS",
         "adam-mini.v-row-blocks.excess": "VIOLATED",
     },
+    "hessian_discovered_heads": {  # before
+        "hessian.discovered-heads": "HOLDS",
+        "hessian.discovered-heads.agreement": "HOLDS",
+        "hessian.discovered-heads.turned": "HOLDS",
+    },
+    "hessian_discovered_blocks": {  # before
+        "hessian.discovered-blocks.rows": "HOLDS",
+        "hessian.discovered-blocks.columns": "HOLDS",
+        "hessian.discovered-blocks.heads": "VIOLATED",
+        "hessian.discovered-blocks.turned": "HOLDS",
+    },
     "adam_mini_arithmetic": {  # together
         "adam-mini.memory": "HOLDS",
         "adam-mini.memory.kept": "HOLDS",
@@ -730,6 +741,13 @@ PREDICTED = {
         "sgc.lifetimes.least": "HOLDS",
         "sgc.lifetimes.new-values": "VIOLATED",
     },
+    "rso_full_steps": {  # before
+        "rso.full-steps.value": "HOLDS",
+        "rso.full-steps": "HOLDS",
+        "rso.full-steps.best-step": "HOLDS",
+        "rso.full-steps.nesterov": "HOLDS",
+        "rso.full-steps.other-solver": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
@@ -975,6 +993,7 @@ TIERS = {
     "adam_mini_price_of_the_mean": "full",
     "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
+    "hessian_discovered_blocks": "full",
 }  # all others: quick
 TUNED = {
     "training_on_text",
