@@ -7,14 +7,15 @@ with equality for f = L |w|^2 / 2 and every K. It is below the form with f(w_0) 
 
 Source:    derived, by induction over K from the last step to the first
 Bound:     sandbox.theory.gradient_descent.gradient_sum_from_gap
-Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2, and that it gives |grad f|^2 <= 2 L (f - inf f);
-           induction over K, of which steps 1 and 2 are the beginning and the step.
+Not here:  the descent lemma f(w + d) <= f(w) + <grad f(w), d> + L |d|^2 / 2, and that it gives |grad f|^2 <= 2 L (f - inf f). The
+           induction over K is among the certificates, for every method that loses (1 - rho) |grad f|^2 / (2 L) a step.
 """
 
 import sympy
 
 from sandbox.theory.certificate import Certificate, counterexample, is_zero
 from sandbox.theory.gradient_descent import Delta0, K, L, gradient_sum_from_gap, lr
+from sandbox.theory.induction import Induction
 
 t, p, g, Delta1, w, q = sympy.symbols("t p g Delta1 w q", real=True)  # p = rho^K, between 0 and 1; q = 1 - t
 domain = (L > 0, t > 0, t < 2, p >= 0, p <= 1)
@@ -30,6 +31,10 @@ def value(more: int) -> sympy.Expr:
 
 steepest = g**2 - 2 * L * Delta0  # <= 0
 descent = Delta1 - Delta0 + t * (2 - t) / (2 * L) * g**2  # <= 0
+rho, price, power, seen, gap, earlier, total, TERM, first, coming = sympy.symbols(
+    "rho price power seen gap earlier total term term_0 term_next", real=True
+)
+PRICE = (price, sympy.Integer(0), 1 + rho * price)  # (1 - rho^K) / (1 - rho)
 CERTIFICATES = (
     Certificate(
         name="gradient_sum_from_gap",
@@ -37,6 +42,26 @@ CERTIFICATES = (
         hypotheses=((p, steepest), (value(0), descent)),
         vectors=(g,),
         domain=domain,
+    ),
+    Induction(
+        "gradient_sum_from_gap_price",
+        claim=1 - (1 - rho) * price - power,
+        index=seen,
+        sequences=(PRICE, (power, sympy.Integer(1), rho * power)),
+        factor=rho,
+        relation="=",
+    ),
+    Induction(  # over the steps from the last to the first: total of the squared gradients seen, gap = f - inf f before the last of them
+        "gradient_sum_from_gap_of_K_steps",
+        claim=2 * L * price * gap - total,
+        index=seen,
+        sequences=(PRICE, (gap, sympy.Symbol("gap_0"), earlier), (total, sympy.Integer(0), total + TERM), (TERM, first, coming)),
+        hypotheses=(
+            (price, 2 * L * (gap - earlier) + (1 - rho) * TERM),
+            (1 - (1 - rho) * price, TERM - 2 * L * earlier),
+        ),
+        domain=(L > 0, rho >= 0, rho <= 1),
+        always=(price >= 0, (1 - rho) * price <= 1),
     ),
 )
 
@@ -56,8 +81,9 @@ def step_01_of_no_step_at_all_the_sum_is_zero():
 
 def step_02_one_more_step_in_front_of_K_steps_gives_the_bound_for_K_plus_one():
     """What the first step gains is paid by the descent lemma at the price of K steps, the rest by the steepest descent."""
-    (certificate,) = CERTIFICATES
-    certificate.check()
+    assert is_zero(value(0) - (2 * L * (1 - p) / (1 - rho)).subs(rho, (1 - t) ** 2))  # 2 L times the price of the induction
+    for certificate in CERTIFICATES:
+        certificate.check()
 
 
 def step_03_the_bound_for_no_step_is_the_case_p_equal_one():

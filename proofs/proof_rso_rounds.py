@@ -12,7 +12,7 @@ where only inf f is known; and C Lhat Delta0 / K, the bound on the mean, is belo
 
 Source:    derived; both sums were seen in semidefinite programs over outcome trees (m = 2, r = 1, K <= 3)
 Bounds:    exact_constant (sums), gradient_sum_from_gap of sandbox.theory.rso
-Not here:  |grad f|^2 <= 2 L (f - inf f) for smooth f; the induction over K, of which the step is here; that conditional
+Not here:  |grad f|^2 <= 2 L (f - inf f) for smooth f; the induction over K (proof_gradient_sum_from_gap.py); that conditional
            expectations given W_k average; E|P^T g|^2 = trace(g g^T E P P^T) = |g|^2 for laws other than coordinates.
 
 Letters: G = E|grad f(W_0)|^2, R = the sum over the other rounds, gap0, gap1 = expected gaps before and after the first round,
