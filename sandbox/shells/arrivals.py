@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from torch import Tensor
+
 from sandbox.shells.slot import Slot
 
 
@@ -12,12 +14,12 @@ class Arrivals:
         self.of: dict[int, int] = {}
         self.left_out: set[int] = set()
 
-    def mark(self, slot: Slot, backward: int) -> None:
-        """Raises RuntimeError where the tensor has got one already."""
-        if slot.index in self.of:
-            again = "the same backward" if self.of[slot.index] == backward else "another backward"
-            raise RuntimeError(f"{slot.name} got a second gradient before step(), in {again}: {_REASON[again]}")
-        self.of[slot.index] = backward
+    def refusal(self, slot: Slot, g: Tensor | None, backward: int) -> str:
+        """Of a gradient that is gone, or the second one of its tensor."""
+        if g is None:
+            return f"the gradient of {slot.name} was gone before the fused shell saw it; remove() the other shell on this tensor"
+        again = "the same backward" if self.of[slot.index] == backward else "another backward"
+        return f"{slot.name} got a second gradient before step(), in {again}: {_REASON[again]}"
 
     def forget(self, backward: int) -> None:
         """As if that backward had not been."""

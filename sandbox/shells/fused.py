@@ -43,11 +43,10 @@ from sandbox.shells.backward_end import Backward
 from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.gradients import Nonfinite, bad_count, complaint, require_policy, sanitised
 from sandbox.shells.grouping import Parameters, Rules
-from sandbox.shells.moving import Move
 from sandbox.shells.norm import coefficient, norm_of, require_norm, total
 from sandbox.shells.rounding import Precision, Rounding
 from sandbox.shells.slot import Slot, groups, more, restored, scheduled, shared, slots
-from sandbox.shells.ways import Execution, Ways
+from sandbox.shells.ways import Execution, MoveOne, Ways
 
 
 class Fused(torch.optim.Optimizer):
@@ -96,36 +95,37 @@ class Fused(torch.optim.Optimizer):
         self._leave_out_all = self._norm_is_spent = False
 
     def _attach(self) -> None:
-        self._group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
-        trained = [(w, partial(self._move, slot, self._group_of[w])) for w, slot in self._slots.items() if w.requires_grad]
-        self._hooks = {w: w.register_post_accumulate_grad_hook(hook) for w, hook in trained}
+        group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
+        self._calls = {w: partial(self._arrives, slot, group_of[w], self._ways.alone(slot, w)) for w, slot in self._slots.items()}
+        self._hooks = {w: w.register_post_accumulate_grad_hook(call) for w, call in self._calls.items() if w.requires_grad}
 
-    def _move(self, slot: Slot, group: int, w: Tensor) -> None:
+    def _arrives(self, slot: Slot, group: int, move: MoveOne, w: Tensor) -> None:
         """The hook; what it does beside the step itself costs no more than the stepwise shell's loop."""
         if torch.is_grad_enabled():  # create_graph; no_grad costs as much as all the rest
             with torch.no_grad():
-                return self._move(slot, group, w)
+                return self._arrives(slot, group, move, w)
         g = w.grad
         w.grad = None
-        if g is None:
-            raise RuntimeError(f"the gradient of {slot.name} was gone before the fused shell saw it; remove() the other shell on this one")
         if self._backward.goes_on() is None:
             self._enter()
-        self._arrived.mark(slot, self._backward.number)
+        if g is None or slot.index in self._arrived.of:
+            raise RuntimeError(self._arrived.refusal(slot, g, self._backward.number))
+        self._arrived.of[slot.index] = self._backward.number
         slot.require_usable(w, g)
         if self.nonfinite != "pass" and (n := bad_count(g, slot.kept)):
             g = self._instead(slot, w, g, n)
-        self._use(slot, group, w, g)
-
-    def _use(self, slot: Slot, group: int, w: Tensor, g: Tensor | None) -> None:
         if g is None:
             self._arrived.left_out.add(self._backward.number)
-        elif self._norms is not None:
+        else:
+            self._use(slot, group, move, w, g)
+
+    def _use(self, slot: Slot, group: int, move: MoveOne, w: Tensor, g: Tensor) -> None:
+        if self._norms is not None:
             self._norms[slot.index] = norm_of(g)
         elif not self._leave_out_all:
             if self._factor is not None:
                 g.mul_(self._factor.to(g.device))
-            self._ways.move_one(Move(slot, w, g, self._now.get(group) or self._rule_now(group), self.state[w]))
+            move(w, g, self._now.get(group) or self._rule_now(group), self.state[w])
 
     def _enter(self) -> None:
         """A hook in a backward that is not the one known so far."""
@@ -209,7 +209,7 @@ class Fused(torch.optim.Optimizer):
     def _prepare(self) -> None:
         """Takes the zero gradients with which torch.distributed.checkpoint lets a fresh optimizer fill its state."""
         for w in [w for w in self._slots if w.grad is not None and not local(w.grad).any()]:
-            self._move(self._slots[w], self._group_of[w], w)
+            self._calls[w](w)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As the stepwise shell's."""

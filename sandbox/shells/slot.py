@@ -45,7 +45,8 @@ class Slot:
 
     def require_usable(self, w: Tensor, g: Tensor) -> None:
         """Raises ValueError for a sparse gradient, and for a weight that model.to() has given another dtype since."""
-        require_dense(self.name, g)
+        if g.layout is not torch.strided:
+            require_dense(self.name, g)
         if w.dtype != self.dtype:
             raise ValueError(
                 f"{self.name} was {self.dtype} when the shell was made and is {w.dtype} now, where its rule and state were not checked; "

@@ -10,19 +10,22 @@ Initial states and refreshes of frames are always plain. What a way cannot take 
 the weight, for loops also matrix products) moves in the next simpler one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
+from torch import Tensor
 from torch.autograd.graph import increment_version
 
+from sandbox.optimizers.base import Rule
 from sandbox.optimizers.sharding import placements
 from sandbox.shells.compiled import Compiled
 from sandbox.shells.execution import is_ordinary
 from sandbox.shells.moving import Move, changed, ready
 from sandbox.shells.recorded import Recorded
 from sandbox.shells.sharded import Sharded
-from sandbox.shells.slot import AS_GIVEN
+from sandbox.shells.slot import AS_GIVEN, Slot
 
+MoveOne = Callable[[Tensor, Tensor, Rule, dict[str, Any]], None]
 Execution = Literal["plain", "recorded", "compiled"]
 
 
@@ -39,12 +42,11 @@ class Ways:
         """A copy prepares its tensors anew."""
         return Ways, (self._execution,)
 
-    def move_one(self, m: Move) -> None:
-        """`move` of one slot, under no_grad: without the sorting, where there is nothing to sort."""
-        if self._way is None and not placements(m.w):
-            m.slot.move(m.w, m.g, m.rule, m.entry)
-        else:
-            self.move([m])
+    def alone(self, slot: Slot, w: Tensor) -> MoveOne:
+        """What moves one slot by (w, g, rule, entry), under no_grad: the slot itself, where there is nothing to sort."""
+        if self._way is None and not placements(w):
+            return slot.move
+        return lambda w, g, rule, entry: self.move([Move(slot, w, g, rule, entry)])
 
     def move(self, moves: Sequence[Move]) -> None:
         """One step of every slot, with its refresh where it is due."""
