@@ -1,10 +1,11 @@
-"""What a frozen diagonal preconditioner does to a condition number: Adam's, Adam-mini's, Jacobi's.
+"""What a frozen diagonal preconditioner does to a condition number: Adam's, Adam-mini's, Jacobi's and its root.
 
     kappa(D H) = kappa(D^1/2 H D^1/2) = lambda_max / lambda_min        similar matrices; the right one is symmetric
     r          = kappa(D H) / kappa(H)                                 below 1 the preconditioner helps
     Adam       D_i = 1 / |g_i|                with g the FIRST gradient: beta1 = 0, beta2 = 1, bias correction at t = 1
     Adam-mini  D_i = 1 / rms(g over the block of i)
     Jacobi     D_i = 1 / H_ii
+    its root   D_i = 1 / sqrt(H_ii)          of Adam where noise with the covariance H rules the gradients: v_i goes as H_ii
 
 Source: the frozen-Adam study of Adam-mini (Zhang et al., 2024, https://arxiv.org/abs/2406.16793, section 2), read
 second-hand. Departures from the paper: none known. All functions take leading batch dimensions: H (..., n, n), d and
@@ -68,6 +69,22 @@ def jacobi_scale(H: np.ndarray) -> np.ndarray:
     diagonal = np.diagonal(H, axis1=-2, axis2=-1)
     _refuse_zeros(diagonal, "Jacobi")
     return 1.0 / diagonal
+
+
+def root_jacobi_scale(H: np.ndarray) -> np.ndarray:
+    """1 / sqrt(H_ii). Raises ValueError where a diagonal entry is not positive."""
+    return np.sqrt(jacobi_scale(H))
+
+
+def gains(H: np.ndarray, g: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """r of every scale of the module, by name. Raises ValueError as they and `condition` do."""
+    scales = {
+        "adam": adam_scale(g),
+        "adam-mini": adam_mini_scale(g, labels),
+        "jacobi": jacobi_scale(H),
+        "root-jacobi": root_jacobi_scale(H),
+    }
+    return {name: gain(H, d) for name, d in scales.items()}
 
 
 def _refuse_zeros(divisor: np.ndarray, method: str) -> None:

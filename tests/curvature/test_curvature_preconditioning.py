@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sandbox.curvature.preconditioning import adam_mini_scale, adam_scale, condition, gain, jacobi_scale
+from sandbox.curvature.preconditioning import adam_mini_scale, adam_scale, condition, gain, gains, jacobi_scale, root_jacobi_scale
 
 GROUPS = ((1.0, 2.0, 3.0), (99.0, 100.0, 101.0), (4998.0, 4999.0, 5000.0))
 LABELS = np.repeat(np.arange(3), 3)
@@ -82,6 +82,22 @@ def test_jacobi_solves_a_diagonal_hessian_and_gives_a_unit_diagonal(draws):
     d = jacobi_scale(H)
     np.testing.assert_allclose(d * np.diagonal(H, axis1=1, axis2=2), 1.0, rtol=1e-15)
     assert condition(np.diag([1.0, 10.0, 1e4]), jacobi_scale(np.diag([1.0, 10.0, 1e4]))) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_root_of_jacobi_halves_the_exponent_on_a_diagonal_hessian():
+    """D H = diag(sqrt(H_ii)): kappa is the root of 10^4."""
+    H = np.diag([1.0, 10.0, 1e4])
+    np.testing.assert_allclose(root_jacobi_scale(H), np.diag(H) ** -0.5, rtol=1e-15)
+    assert condition(H, root_jacobi_scale(H)) == pytest.approx(100.0, rel=1e-12)
+
+
+def test_all_gains_at_once_on_a_diagonal_hessian():
+    """diag(1, 4, 100), one block, g = H x0, x0 = (1, 2, 2): kappas 2, 100, 1, 10 over 100, batched too."""
+    H, g = np.diag([1.0, 4.0, 100.0]), np.array([1.0, 8.0, -200.0])
+    for shape in ((), (2,)):
+        found = gains(np.broadcast_to(H, (*shape, 3, 3)), np.broadcast_to(g, (*shape, 3)), np.zeros(3))
+        for name, expected in {"adam": 0.02, "adam-mini": 1.0, "jacobi": 0.01, "root-jacobi": 0.1}.items():
+            np.testing.assert_allclose(found[name], expected, rtol=1e-12)
 
 
 def test_labels_need_not_be_in_order():

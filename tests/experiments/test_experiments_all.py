@@ -296,6 +296,13 @@ PREDICTED = {
         "adam-mini.equals-adam.gap": "HOLDS",
         "adam-mini.equals-adam.large-eps": "HOLDS",
     },
+    "hessian_metrics_on_quadratics": {  # before
+        "hessian.jacobi": "HOLDS",
+        "hessian.jacobi.root": "HOLDS",
+        "hessian.jacobi.first-gradient": "HOLDS",
+        "hessian.jacobi.dimension": "HOLDS",
+        "hessian.jacobi.always": "VIOLATED",
+    },
     "hessian_block_growth": {  # before
         "hessian.growth.constant": "HOLDS",
         "hessian.growth.rate": "HOLDS",
