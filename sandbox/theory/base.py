@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Integral
 from typing import Literal
 
 import mpmath  # the arithmetic of sympy, which always comes with it
@@ -71,10 +70,9 @@ def _evaluator(value: sympy.Expr) -> tuple[tuple[str, ...], Callable]:
 
 
 def _number(value: sympy.Expr, constants: dict[str, float]) -> float:
-    """Integers stay integers, because powers of negative numbers need them."""
     names, evaluate = _evaluator(value)
     with mpmath.workdps(DIGITS):
-        return float(evaluate(*(int(x) if isinstance(x, Integral) else mpmath.mpf(float(x)) for x in map(constants.get, names))))
+        return float(evaluate(*(mpmath.mpf(float(constants[name])) for name in names)))
 
 
 def _sides(relation: sympy.Basic, numbers: dict[sympy.Symbol, float]) -> str:
