@@ -47,7 +47,10 @@ class Bound:
         return tuple(sorted(symbol.name for symbol in found))
 
     def at(self, **constants: float) -> float:
-        """The limit at these constants. Raises ValueError for a missing or unknown constant, OutOfScope where a condition fails."""
+        """The limit at these constants.
+
+        Raises ValueError for a missing or unknown constant and where it is no real number, OutOfScope where a condition fails.
+        """
         given, needed = set(constants), set(self.symbols)
         if given != needed:
             raise ValueError(
@@ -59,7 +62,10 @@ class Bound:
         for relation in self.requires:
             if not bool(relation.subs(numbers)):
                 raise OutOfScope(f"{self.name} requires {relation}{_sides(relation, numbers)}, given {constants}")
-        return _number(self.value, constants)
+        try:
+            return _number(self.value, constants)
+        except (TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"{self.name} is {self.value}, which is no real number at {constants}: {error}") from error
 
 
 @lru_cache(maxsize=1024)

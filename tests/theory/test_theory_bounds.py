@@ -152,5 +152,10 @@ def test_a_difference_of_large_terms_keeps_its_digits():
     assert factorisation.sampling_error.at(N=1e12) == pytest.approx(1e-12, rel=1e-11, abs=0)
 
 
+def test_a_limit_that_is_no_real_number_is_an_error():
+    with pytest.raises(ValueError, match=r"any_gradient is .*, which is no real number at .*'K': 1\.3"):
+        gradient_descent_convex.any_gradient.at(L=1.0, lr=1.9, K=1.3, R=1.0)  # (1 - t)^2K of a negative 1 - t
+
+
 def test_an_even_power_of_a_negative_number_is_no_complex_number():
     assert gradient_descent_convex.any_gradient.at(L=1.0, lr=1.9, K=3, R=1.0) == pytest.approx(0.9**6, rel=1e-12)
