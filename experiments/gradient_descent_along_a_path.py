@@ -299,7 +299,7 @@ CLAIMS = (
         found=Found(
             Outcome.INCONCLUSIVE,
             "2026-11-22",
-            "at t = 1 two MLPs of six have a step that needs 2.12 and 2.08 / lr, at which the loss rises; the transformers need at most 0.52",
+            "at t = 1 two MLPs of six have a step that needs 2.12 and 2.08 / lr, where the loss rises; the transformers need at most 0.52",
         ),
         **NEEDED,
         **BASIC,

@@ -130,7 +130,8 @@ def numbers(setting: Setting, problem: Problem, trace: Any, norms: np.ndarray) -
     (name,) = trace.final
     decrease = float(trace.loss[0] - problem.loss({name: torch.from_numpy(trace.final[name])}, None))
     g, K = norms[:-1], setting.steps
-    promised = normalised.clipped_min.at(**constants(setting), K=K, Delta0=float(trace.loss[0]) - problem.facts.f_star)
+    gap = float(trace.loss[0]) - problem.facts.f_star
+    promised = float("inf") if setting.length else normalised.clipped_min.at(**constants(setting), K=K, Delta0=gap)
     paid = np.minimum(g**2, setting.c * g).sum()
     return {
         "clipped": float(paid / decrease) if decrease > 0 else float("inf"),

@@ -274,6 +274,11 @@ CLAIMS = (
         plan=fresh(Step("entries")),
         bound=steps.signed_entries_fall,
         constants=flat,
+        found=Found(
+            Outcome.ATTAINED,
+            "2026-11-22",
+            "the bound is met to the resolution of 15 %: sum g_i arcsin(g_i / |g|) is 1.004 |g| for this gradient, and 1 attains it",
+        ),
     ),
     on_steps(
         id="zo.sign.transformer.far",
