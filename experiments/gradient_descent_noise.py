@@ -159,23 +159,26 @@ BIASED = grid(Setting("bowl", 0.5, 60, shift=0.3), n=256)
 BEST = grid(*(Setting(problem, 0.0, 30, sigma=sigma) for problem in ("ill-conditioned", "nonconvex") for sigma in (0.1, 1.0)), n=32)
 COMMON = dict(known="derived", kind="upper", tier="quick", cost_s=0.8, measure=measure, source="derived", dossier="proofs.md section 2")
 
+
+def claim(**fields) -> Claim:
+    """What the claims of this file have in common; the quantity is that of the bound, where there is one."""
+    return Claim(**(COMMON | {"predicted": Outcome.HOLDS, "quantity": getattr(fields.get("bound"), "quantity", None)} | fields))
+
+
 CLAIMS = (
-    Claim(
+    claim(
         id="gradient-descent.noisy-sum.attained",
         statement="On L |w|^2 / 2 the expected sum of squared gradients under noise is the bound by f(w_0) - inf f, for every K.",
-        quantity=noisy_gradient.sum_from_gap.quantity,
         plan=grid(*(Setting("bowl", t, K, law="rademacher") for t in (0.5, 1.5) for K in (3, 12)), n=512),
         estimate=Mean("sum"),
         bound=noisy_gradient.sum_from_gap,
         constants=constants,
         tau=0.03,
         predicted=Outcome.ATTAINED,
-        **COMMON,
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-sum",
         statement="The expected sum of squared gradients under noise of mean 0 is at most the bound, whatever the smooth function.",
-        quantity=noisy_gradient.sum_from_gap.quantity,
         plan=grid(
             *(Setting(problem, 0.5, 20, law=law) for problem in ("ill-conditioned", "nonconvex") for law in ("gaussian", "student3")),
             Setting("nonconvex", 0.5, 20, shift=0.3),
@@ -186,34 +189,28 @@ CLAIMS = (
         constants=constants,
         scope=scope,
         tau=0.01,
-        predicted=Outcome.HOLDS,
-        **COMMON,
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-floor",
         statement="With a constant step the squared gradient on L |w|^2 / 2 ends at t v / (2 - t).",
-        quantity=noisy_gradient.floor.quantity,
         plan=STILL,
         estimate=Mean("plateau"),
         bound=noisy_gradient.floor,
         constants=floor_constants,
         tau=0.03,  # 30 steps of 16 entries, which are correlated: 0.5 % at 256 seeds
-        predicted=Outcome.HOLDS,
-        **COMMON | {"kind": "equality"},
+        kind="equality",
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-floor.biased",
         statement="Noise of mean b adds |b|^2 to the squared gradient that is left on L |w|^2 / 2.",
-        quantity=noisy_gradient.biased_floor.quantity,
         plan=BIASED,
         estimate=Mean("plateau"),
         bound=noisy_gradient.biased_floor,
         constants=biased_constants,
         tau=0.03,
-        predicted=Outcome.HOLDS,
-        **COMMON | {"kind": "equality"},
+        kind="equality",
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-floor.centred",
         theorems=("noisy_gradient",),
         statement="With noise of mean b, too, the squared gradient on L |w|^2 / 2 ends at t v / (2 - t).",
@@ -224,32 +221,28 @@ CLAIMS = (
         tau=0.03,
         predicted=Outcome.VIOLATED,
         subject="gradient-descent.noisy-floor.biased",
-        **COMMON | {"kind": "equality"},
+        kind="equality",
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-best",
         statement="At the best step the mean squared gradient is at most (D + sqrt(D^2 + 4 v D)) / 2, D = 2 L gap / K.",
-        quantity=noisy_gradient.best_mean.quantity,
         plan=BEST,
         estimate=Mean("mean"),
         bound=noisy_gradient.best_mean,
         constants=given,
         tau=0.01,
-        predicted=Outcome.HOLDS,
-        **COMMON,
     ),
-    Claim(
+    claim(
         id="gradient-descent.noisy-best.recalled",
         theorems=("noisy_gradient",),
         statement="At the best step the mean squared gradient is at most D + 2 sqrt(v D), D = 2 L gap / K.",
-        quantity=noisy_gradient.recalled_mean.quantity,
         plan=BEST,
         estimate=Mean("mean"),
         bound=noisy_gradient.recalled_mean,
         constants=given,
         tau=0.01,
-        predicted=Outcome.HOLDS,
         subject="gradient-descent.noisy-best",
-        **COMMON | {"known": "recalled", "source": noisy_gradient.recalled_mean.source},
+        known="recalled",
+        source=noisy_gradient.recalled_mean.source,
     ),
 )

@@ -181,12 +181,8 @@ claim = partial(
     tau=ROUNDING,
 )
 LOSS = dict(quantity=gradient_descent.loss_factor.quantity, estimate=Range("loss"), bound=gradient_descent.loss_factor, constants=constants)
-DISTANCE = dict(
-    quantity=gradient_descent.distance_factor.quantity,
-    estimate=Range("distance"),
-    bound=gradient_descent.distance_factor,
-    constants=constants,
-)
+FACTOR = gradient_descent.distance_factor
+DISTANCE = dict(quantity=FACTOR.quantity, estimate=Range("distance"), bound=FACTOR, constants=constants)
 AT_BEST = DISTANCE | dict(bound=gradient_descent.best_distance_factor, constants=ends)
 CLAIMS = (
     claim(

@@ -177,47 +177,39 @@ DERIVED = "derived; sharpens Chen et al. (2025), https://arxiv.org/abs/2502.0722
 
 def on_inner_steps(**fields) -> Claim:
     """What the claims of this file have in common."""
-    common = {
-        "source": DERIVED,
-        "known": "derived",
-        "dossier": "rso C4",
-        "kind": "upper",
-        "tier": "quick",
-        "cost_s": 0.5,
-        "quantity": rso_inner_steps.every_step.quantity,
-        "measure": measure,
-        "estimate": Range("every"),
-        "predicted": Outcome.HOLDS,
-    }
+    common = dict(source=DERIVED, known="derived", dossier="rso C4", kind="upper", tier="quick", cost_s=0.5, measure=measure)
+    common |= dict(quantity=rso_inner_steps.every_step.quantity, estimate=Range("every"), predicted=Outcome.HOLDS)
     return Claim(**(common | fields))
 
 
+PRICE = dict(bound=rso_inner_steps.every_step, constants=constants, tau=ROUNDING)
+FIRST = dict(
+    theorems=("rso_inner_steps",),
+    quantity="sum of squared gradient norms in the subspace at the rounds' starts over Lhat times the decrease of the loss",
+    plan=TOO_LONG,
+    estimate=Range("first"),
+    tau=ROUNDING,
+)
 CLAIMS = (
     on_inner_steps(
         id="rso.inner-steps.attained",
         statement="any number of inner steps 1 / (Lhat + 1/eta) pays for its gradients at C(t), 3.6 at t = 1/2, and L |W|^2 / 2 attains it",
         plan=EXACT,
         predicted=Outcome.ATTAINED,
-        bound=rso_inner_steps.every_step,
-        constants=constants,
-        tau=ROUNDING,
+        **PRICE,
     ),
     on_inner_steps(
         id="rso.inner-steps",
         statement="any number of inner steps pays for its gradients at 2 / (s (2 - s)), whatever f, for every single P",
         plan=ANY,
-        bound=rso_inner_steps.every_step,
-        constants=constants,
-        tau=ROUNDING,
+        **PRICE,
     ),
     on_inner_steps(
         id="rso.inner-steps.transformer",
         statement="with an L that its points do not exceed, the matrices of a transformer obey the price of every inner step",
         cost_s=1.5,
         plan=NETWORK,
-        bound=rso_inner_steps.every_step,
-        constants=constants,
-        tau=ROUNDING,
+        **PRICE,
     ),
     on_inner_steps(
         id="rso.inner-steps.curvature",
@@ -232,27 +224,19 @@ CLAIMS = (
     ),
     on_inner_steps(
         id="rso.inner-steps.too-long",
-        theorems=("rso_inner_steps",),
         statement="two inner steps beyond 1 / (Lhat + 1/eta) turn back: 32/7 per first gradient at 1.5 times that step, t = 1/2",
         kind="equality",
-        quantity="sum of squared gradient norms in the subspace at the rounds' starts over Lhat times the decrease of the loss",
-        plan=TOO_LONG,
-        estimate=Range("first"),
         limit=turned_back,
-        tau=ROUNDING,
+        **FIRST,
     ),
     on_inner_steps(
         id="rso.inner-steps.too-long.price",
-        theorems=("rso_inner_steps",),
         statement="the price 2 / (s (2 - s)) holds for two inner steps beyond 1 / (Lhat + 1/eta), too",
         source="not a theorem: the price with the limit on the step left out, to be tested",
         cost_s=0.0,
-        quantity="sum of squared gradient norms in the subspace at the rounds' starts over Lhat times the decrease of the loss",
-        plan=TOO_LONG,
-        estimate=Range("first"),
         predicted=Outcome.VIOLATED,
         limit=lambda setting: float(rso_inner_steps.price.subs(rso_inner_steps.step, step_of(setting))),
-        tau=ROUNDING,
         subject="rso.inner-steps.too-long",
+        **FIRST,
     ),
 )

@@ -124,14 +124,12 @@ LESS = "E |ghat|^2 of blocks less that of as many whole directions, mean over gr
 
 
 def on_estimates(**fields) -> Claim:
-    """What the claims of this file have in common."""
+    """What the claims of this file have in common. The quantity is that of the bound, where there is one."""
     common = {
-        "source": "derived",
-        "known": "derived",
-        "kind": "equality",
-        "tier": "quick",
-        "cost_s": 0.6,
+        "quantity": getattr(fields.get("bound"), "quantity", None),
+        **dict(source="derived", known="derived", kind="equality", tier="quick", cost_s=0.6),
         "measure": measure,
+        "estimate": RatioOfMeans("whole", "gradient"),
         "constants": lambda s: {"d": DIM, "n": s.n},
         "predicted": Outcome.HOLDS,
     }
@@ -143,9 +141,7 @@ CLAIMS = (
         id="zo.scatter.gaussian",
         statement="with n Gaussian directions and exact slopes E |ghat|^2 = (d+n+1)/n |grad f|^2, for every eps on a quadratic",
         dossier="zo Z1",
-        quantity=zo.gaussian_second_moment.quantity,
         plan=GAUSSIAN,
-        estimate=RatioOfMeans("whole", "gradient"),
         bound=zo.gaussian_second_moment,
         tau=0.1,
         subject="zo.blockwise",
@@ -154,10 +150,8 @@ CLAIMS = (
         id="zo.scatter.regression",
         statement="... and on robust regression, which is not convex, with the forward gradient",
         dossier="zo Z1",
-        quantity=zo.gaussian_second_moment.quantity,
         plan=grid(Regression("forward"), Regression("central")),
         measure=measure_regression,
-        estimate=RatioOfMeans("whole", "gradient"),
         bound=zo.gaussian_second_moment,
         constants=lambda s: {"d": s.dim, "n": 1},
         scope=out_of_reach,
@@ -170,9 +164,7 @@ CLAIMS = (
         known="read",
         dossier="zo Z1",
         kind="upper",
-        quantity=zo.sphere_second_moment.quantity,
         plan=SPHERICAL,
-        estimate=RatioOfMeans("whole", "gradient"),
         predicted=Outcome.ATTAINED,
         bound=zo.sphere_second_moment,
         tau=0.06,
@@ -182,7 +174,6 @@ CLAIMS = (
         id="zo.scatter.random-mask",
         statement="a random mask that keeps entries with probability p has d - 1 + 3/p over the square of its own mean",
         dossier="zo B10",
-        quantity=zo.random_mask_second_moment.quantity,
         plan=MASKED,
         estimate=RatioOfMeans("whole", "mean"),
         bound=zo.random_mask_second_moment,
@@ -210,7 +201,6 @@ CLAIMS = (
         id="zo.blocks.gaussian",
         statement="B equal blocks with a Gaussian direction and a slope each have E |ghat|^2 = (d/B + 2) |grad f|^2",
         dossier="zo B8",
-        quantity=zo.gaussian_blocks.quantity,
         plan=BLOCKWISE,
         estimate=RatioOfMeans("blocks", "gradient"),
         bound=zo.gaussian_blocks,
@@ -250,7 +240,6 @@ CLAIMS = (
         statement="no directions drawn without looking scatter less than d/n on average over gradients, and spherical blocks meet it",
         dossier="zo Z7",
         kind="lower",
-        quantity=zo.least_scatter.quantity,
         plan=SPHERICAL,
         estimate=RatioOfMeans("blocks", "gradient"),
         predicted=Outcome.ATTAINED,
