@@ -8,9 +8,9 @@ Cost:   about 1 s on one core
 Run:    sandbox check rso.full-steps rso.full-steps.nesterov rso.full-steps.best-step rso.full-steps.other-solver
 
 The product is that of rso_best_eta.py, measured: rounds are |grad f|^2 / (Lhat decrease) of one exact round of the frame on L |W|^2 / 2,
-steps are 1 / -log q with q read off the inner rule on the curvatures 1/eta - Lhat and 1/eta + Lhat. Its minimum over t is taken on a grid of
-width 0.0005 around the claimed t. Near it -log q falls by about 6 per unit of t and the claimed value rises by 0.5, so that half a width
-moves their ratio by 0.1 %.
+steps are 1 / -log q with q read off the inner rule on the curvatures 1/eta - Lhat and 1/eta + Lhat. Its minimum over t is taken on a grid
+of width 0.0005 around the claimed t. Near it -log q falls by about 6 per unit of t and the claimed value rises by 0.5, so that half a
+width moves their ratio by 0.1 %.
 
 The predictions were committed before the first run of these settings; the code was tried at other lengths of the step.
 """

@@ -190,7 +190,11 @@ PREDICTED = {
         "adam-mini.v-row-blocks.null": "HOLDS",
         "adam-mini.v-row-blocks.excess": "VIOLATED",
     },
-    "hessian_discovered_heads": {  # before
+    "hessian_discovered_heads": {  # before, with the same algorithm on four other seeds in view
+        "hessian.discovered-heads.trained": "HOLDS",
+        "hessian.discovered-heads.trained.turned": "HOLDS",
+    },
+    "hessian_discovered_early": {  # before
         "hessian.discovered-heads": "HOLDS",
         "hessian.discovered-heads.agreement": "HOLDS",
         "hessian.discovered-heads.turned": "HOLDS",
@@ -755,6 +759,13 @@ PREDICTED = {
         "rso.full-steps.nesterov": "HOLDS",
         "rso.full-steps.other-solver": "VIOLATED",
     },
+    "adam_mini_noisy_descent": {  # before
+        "adam-mini.noisy-descent": "HOLDS",
+        "adam-mini.noisy-descent.floor": "HOLDS",
+        "adam-mini.noisy-descent.biased": "VIOLATED",
+        "adam-mini.noisy-descent.average": "HOLDS",
+        "adam-mini.noisy-descent.average.floor": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
@@ -1003,6 +1014,7 @@ TIERS = {
     "hessian_block_growth": "full",
     "hessian_hidden_block_ratio": "full",
     "hessian_discovered_blocks": "full",
+    "hessian_discovered_early": "full",
 }  # all others: quick
 TUNED = {
     "training_on_text",
