@@ -41,6 +41,11 @@ PREDICTED = {
         "adalomo.factored-noise.limit": "HOLDS",
         "adalomo.factored-denoises.size": "HOLDS",
     },
+    "adalomo_averaged_moment": {  # before, apart from a trial of four other rows
+        "adalomo.averaged-moment": "HOLDS",
+        "adalomo.averaged-moment.text": "VIOLATED",
+        "adalomo.averaged-moment.text.less": "HOLDS",
+    },
     "adalomo_is_adafactor": {
         "adalomo.is-adafactor": "HOLDS",
         "adalomo.scale-invariance": "HOLDS",
