@@ -43,10 +43,9 @@ def corner(rows: int, cols: int, value: int) -> sympy.Matrix:
     return sympy.Matrix(rows, cols, lambda i, j: 1 if i == j == 0 else value if i and j else 0)
 
 
-entry, row, column, others = sympy.symbols(
-    "entry row column others", positive=True
-)  # of V: an entry, the rest of its row, of its column, all
-# else; entry * others - row * column is the sum of the minors through it, whatever the size
+# sums over V of any size: an entry, the rest of its row, the rest of its column, and all others; the minors through the entry then
+# add up to entry * others - row * column
+entry, row, column, others = sympy.symbols("entry row column others", positive=True)
 CERTIFICATES = (
     Identity(
         "entry_error_of_every_size",

@@ -58,9 +58,7 @@ CERTIFICATES = (
         squares=((size**2 * (size - 1) / (large**2 + small**2 * (size - 1)), small**2),),
         domain=(size >= 1, large > 0),
     ),
-    adding_up(
-        "freeze_adding_up", cost=-size * flat, price=-sympy.Integer(1)
-    ),  # terms: lr s of a step; -n flat lr s <= -(f_k before - after)
+    adding_up("freeze_adding_up", cost=-frozen_decrease.value / length, price=-sympy.Integer(1)),  # terms: lr s of every step
 )
 
 
