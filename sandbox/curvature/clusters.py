@@ -1,6 +1,6 @@
 """Groups of units that interact with one another: from an estimated matrix of squares to candidate partitions.
 
-    N_rs     about |H_rs|_F^2 / sqrt(d_r d_s), 0 for r = s; d_r = sum_s |H_rs|_F^2: rows of every scale have one say
+    N_rs     about |H_rs|_F^2 of a balanced H (see `pairs`), 0 for r = s: the sum of every row is about 1
     Q        sum over r, s in one group of (N_rs - mean of N)
 
 If H is block diagonal, every block is an eigenvector of N with the eigenvalue 1 and all other eigenvalues are smaller; with K
@@ -14,13 +14,6 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import eigh
 
 MOVES = 20  # rounds at most; a handful is what it takes
-
-
-def normalised(A: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """N of an estimate A (R, R). Units without mass interact with nobody: their rows are 0."""
-    root = np.sqrt(masses)
-    scale = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    return A * np.outer(scale, scale)
 
 
 def candidates(N: np.ndarray, *, max_blocks: int) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ The sandbox's own (derived); Adam-mini's paper finds its blocks by eye.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,31 +35,31 @@ from scipy.stats import t as student
 
 from sandbox.curvature.blockwise import Blockwise, blockwise, excess, shares
 from sandbox.curvature.chance import rank_like, without_blocks
-from sandbox.curvature.clusters import above_chance, candidates, moved, normalised, numbered
-from sandbox.curvature.pairs import Products, fourth_moment, squares
-from sandbox.curvature.probes import Estimate, require, signs, times_in_chunks
+from sandbox.curvature.clusters import above_chance, candidates, moved, numbered
+from sandbox.curvature.pairs import balanced, fourth_moment, interaction, products_of
+from sandbox.curvature.probes import Estimate, require
 from sandbox.models.partitions import Partition
 
 FIND = 0.6  # share of `discover`'s products that finds candidates; the others choose
 HELD_OUT = 4  # draws of the score
 UNSEEN = 1_000_000  # number of its first probe
 CONFIRMED = 2.0 / 3.0
-CHUNK = 64
-NOTHING = 1e-12  # share of |H|_F^2 below which the off-diagonal part is rounding, in float32 too
 
 
 @dataclass(frozen=True)
 class Discovery:
     """The best partition and what it is worth; `found` False says "no blocks", and the numbers are those of the nearest thing.
 
-    labels: (n,) blocks 0, 1, ... in the order of their first entries.  cut: in words.  excess: as in `block_mass`, on held-out draws.
-    chance: mean excess of the same search on matrices without blocks.  p_value: of the excess against them.  n_products: with H, in all.
+    labels: (n,) blocks 0, 1, ... in the order of their first entries.  cut: in words.  excess: of H, as in `block_mass`.  balanced: the
+    excess after balancing; both from draws that the search has not seen.  chance: mean of the balanced excess of the same search on
+    matrices without blocks.  p_value: of the balanced excess against them.  n_products: with H, in all.
     """
 
     labels: np.ndarray
     cut: str
     found: bool
     excess: Estimate
+    balanced: Estimate
     confirmed: float
     chance: float
     p_value: float
@@ -76,11 +76,12 @@ class Discovery:
         return Partition({name: torch.from_numpy(labels).view(shape)})
 
     def __str__(self) -> str:
-        low, high = self.excess.interval()
+        low, high = self.balanced.interval()
         verdict = self.cut if self.found else f"no blocks (nearest: {self.cut})"
         return (
-            f"{verdict}: excess {self.excess.value:.2f} [{low:.2f}, {high:.2f}] against {self.chance:.2f} by chance, p {self.p_value:.1g}, "
-            f"{100 * self.confirmed:.0f} % of rows confirmed, {self.n_products} products"
+            f"{verdict}: excess {self.excess.value:.2f}, balanced {self.balanced.value:.2f} [{low:.2f}, {high:.2f}] "
+            f"against {self.chance:.2f} by chance, p {self.p_value:.1g}, {100 * self.confirmed:.0f} % of rows confirmed, "
+            f"{self.n_products} products"
         )
 
 
@@ -109,18 +110,24 @@ class Judge:
             raise ValueError(f"a level of false alarms lies in 0 < level < 1, got {self.level}")
 
     def __call__(self, operator: LinearOperator, search: Callable[[LinearOperator], Best], seed: int) -> Discovery:
-        best = search(operator)
-        held = _held_out(operator, best, seed)
-        rank = rank_like(best.masses, best.rank, seed=seed)
-        chance = np.empty(self.n_chance)
+        even = balanced(operator, seed=seed)
+        best = search(even.operator)
+        fair, own = _unseen(even.operator, best.labels, best.diagonal, seed), _unseen(operator, best.labels, even.diagonal, seed)
+        chance, p_value = self.against_chance(excess(fair).value, best, search, seed)
+        sure = confirmed(fair)
+        spent = even.n_products + best.n_products + fair.n_products + own.n_products
+        real = p_value <= self.level and sure >= CONFIRMED
+        return Discovery(best.labels, best.cut, real, excess(own), excess(fair), sure, chance, p_value, spent)
+
+    def against_chance(self, value: float, best: Best, search: Callable[[LinearOperator], Best], seed: int) -> tuple[float, float]:
+        """Mean excess of the best of chance, and the p-value of `value` against it."""
+        rank, found = rank_like(best.masses, best.rank, seed=seed), []
         for index in range(self.n_chance):
             S = without_blocks(best.masses, rank, seed=seed, index=index)
-            chance[index] = excess(_held_out(S, search(S), seed)).value
-        found, spread = excess(held), float(np.std(chance, ddof=1)) * (1.0 + 1.0 / self.n_chance) ** 0.5
-        p_value = float(student.sf((found.value - chance.mean()) / spread, self.n_chance - 1))
-        sure, spent = confirmed(held), best.n_products + held.n_products
-        real = p_value <= self.level and sure >= CONFIRMED
-        return Discovery(best.labels, best.cut, real, found, sure, float(chance.mean()), p_value, spent)
+            other = search(S)
+            found.append(excess(_unseen(S, other.labels, other.diagonal, seed)).value)
+        mean, spread = float(np.mean(found)), float(np.std(found, ddof=1)) * (1.0 + 1.0 / self.n_chance) ** 0.5
+        return mean, float(student.sf((value - mean) / spread, self.n_chance - 1))
 
 
 def discover(operator: LinearOperator, *, n_products: int, max_blocks: int = 20, judge: Judge = Judge(), seed: int = 0) -> Discovery:
@@ -157,19 +164,14 @@ def confirmed(held: Blockwise) -> float:
 
 
 def by_entry(operator: LinearOperator, n_products: int, max_blocks: int, seed: int) -> Best:
-    Z = signs(operator.shape[0], range(n_products), seed)
-    seen, first = Products(Z, times_in_chunks(operator, Z, CHUNK)), int(FIND * n_products)
-    diagonal, early = seen.diagonal, seen.part(0, first).diagonal
-    find, choose, everything = seen.part(0, first).less(early), seen.part(first, n_products).less(early), seen.less(diagonal)
-    masses = find.masses
-    _check_mass(masses, early)
-    fresh = normalised(squares(choose, masses), masses)
-    options = candidates(normalised(squares(find, masses), masses), max_blocks=max_blocks)
-    labels = max(options, key=lambda option: above_chance(fresh, option))
-    masses = everything.masses
-    labels = moved(normalised(squares(everything, masses), masses), labels)
-    rank = masses.sum() ** 2 / fourth_moment(everything)
-    return Best(labels, f"{labels.max() + 1} blocks of entries", masses, rank, diagonal, n_products)
+    seen, first = products_of(operator, n_products=n_products, seed=seed), int(FIND * n_products)
+    early, diagonal = seen.part(0, first).diagonal, seen.diagonal
+    fresh = interaction(seen.part(first, n_products).less(early))
+    options = candidates(interaction(seen.part(0, first).less(early)), max_blocks=max_blocks)
+    everything = seen.less(diagonal)
+    labels = moved(interaction(everything), max(options, key=lambda option: above_chance(fresh, option)))
+    rank = everything.masses.sum() ** 2 / fourth_moment(everything)
+    return Best(labels, f"{labels.max() + 1} blocks of entries", everything.masses, rank, diagonal, n_products)
 
 
 def by_slice(operator: LinearOperator, shape: tuple[int, ...], n_draws: int, max_blocks: int, seed: int) -> Best:
@@ -178,24 +180,14 @@ def by_slice(operator: LinearOperator, shape: tuple[int, ...], n_draws: int, max
     spent = 0
     for axis in (axis for axis, length in enumerate(shape) if length > 1):
         raw = blockwise(operator, index[axis], n_draws=2 * n_draws, seed=seed, first=2 * n_draws * axis)
-        early = raw.part(0, n_draws).own.mean(axis=0)
-        seen, diagonal = raw.less(early), raw.own.mean(axis=0)
-        masses = seen.masses
-        _check_mass(masses, early)
-        spent += raw.n_products
+        seen, diagonal = raw.less(raw.part(0, n_draws).own.mean(axis=0)), raw.own.mean(axis=0)
+        masses, spent = seen.masses, spent + raw.n_products
         for cut, groups in _groupings(seen, n_draws, max_blocks):
-            labels = numbered(groups[index[axis]])
-            worth = above_rows(seen.part(n_draws, 2 * n_draws), groups, masses)
+            share, chance = shares(seen.part(n_draws, 2 * n_draws), groups)
             rank = masses.sum() ** 2 / seen.fourth_moment
-            options.append((worth, Best(labels, f"{cut} along axis {axis}", masses, rank, diagonal, 0)))
-    best = max(options, key=lambda option: option[0])[1]
-    return Best(best.labels, best.cut, best.masses, best.rank, best.diagonal, spent)
-
-
-def above_rows(products: Blockwise, groups: np.ndarray, masses: np.ndarray) -> float:
-    """Share of the off-diagonal mass inside groups, less what it would be if H_ij^2 were a product of the masses of rows i and j."""
-    D, rows = np.bincount(groups[products.labels], weights=masses), np.square(masses).sum()
-    return float(shares(products, groups)[0].mean() - (np.square(D).sum() - rows) / (masses.sum() ** 2 - rows))
+            best = Best(numbered(groups[index[axis]]), f"{cut} along axis {axis}", masses, rank, diagonal, 0)
+            options.append((float(share.mean()) - chance, best))
+    return replace(max(options, key=lambda option: option[0])[1], n_products=spent)
 
 
 def _groupings(seen: Blockwise, n_draws: int, max_blocks: int) -> list[tuple[str, np.ndarray]]:
@@ -219,19 +211,10 @@ def _interaction(products: Blockwise) -> np.ndarray:
     return np.sqrt(P * P.T)
 
 
-def _held_out(operator: LinearOperator, best: Best, seed: int) -> Blockwise:
-    return blockwise(operator, best.labels, n_draws=HELD_OUT, seed=seed, first=UNSEEN).less(best.diagonal)
+def _unseen(operator: LinearOperator, labels: np.ndarray, diagonal: np.ndarray, seed: int) -> Blockwise:
+    return blockwise(operator, labels, n_draws=HELD_OUT, seed=seed, first=UNSEEN).less(diagonal)
 
 
 def _check_shape(shape: tuple[int, ...], n: int) -> None:
     if np.prod(shape, dtype=int) != n or max(shape, default=0) < 2 or n < 4:
         raise ValueError(f"a cut needs a tensor of {n} entries (at least 4), with an axis to cut, got shape {tuple(shape)}")
-
-
-def _check_mass(masses: np.ndarray, diagonal: np.ndarray) -> None:
-    total, own = float(masses.sum()), float(np.square(diagonal).sum())
-    if not total > NOTHING * (total + own):
-        raise ValueError(
-            f"blocks are groups of entries that interact, but off the diagonal this {len(masses)} x {len(masses)} matrix has "
-            f"a mass of {total:.1e} (on it: {own:.1e}): every entry is a block"
-        )
