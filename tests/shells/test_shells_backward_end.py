@@ -84,11 +84,11 @@ def refused(w: dict[str, Tensor], broken: bool) -> Tensor:
 
 
 def hooked(w: dict[str, Tensor], broken: bool) -> Tensor:
-    """A hook of the caller fails, on the gradient of b."""
-    x = torch.tanh(X @ w["a"]) @ w["b"]
+    """A hook of the caller fails, before the gradient of b."""
+    x = layers(w["a"])(X) @ w["b"]
     if broken:
         x.register_hook(_fail)
-    return layers(w["c"], w["d"])(x).square().sum()
+    return layers(w["c"], w["d"])(torch.tanh(x)).square().sum()
 
 
 def _fail(g: Tensor) -> None:
@@ -133,6 +133,36 @@ def test_after_a_break_accumulation_is_still_refused(loss):
         with pytest.raises(RuntimeError, match=r"d got a second gradient before step\(\), in another backward"):
             loss(w, False).backward()
     assert keep.state[w["d"]]["step"] == 2
+
+
+@each_way
+def test_after_a_break_the_norm_may_be_measured(loss):
+    w = weights()
+    optimizer = Fused(w.items(), GradientDescent(lr=0.1))
+    with pytest.raises((Broken, FloatingPointError)):
+        loss(w, True).backward()
+    expected = torch.stack([g.norm() for g in torch.autograd.grad(plain(w, False), list(w.values()))]).norm()
+    with optimizer.measuring(math.inf):
+        loss(w, False).backward()
+    torch.testing.assert_close(optimizer.total_norm, expected, rtol=1e-14, atol=0)  # five roundings of 1e-16
+
+
+def test_a_segment_that_broke_leaves_no_rate_for_a_second_backward_through_it():
+    """The node of the segment is the same, and c, through which the first entered it, is frozen by then."""
+    a, c = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    optimizer = Fused([("a", a), ("c", c)], GradientDescent(lr=1.0))
+    broken = iter([True, False])  # one for each way back; the way there does not ask
+
+    def breaking(x: Tensor) -> Tensor:
+        return (Breaks.apply(x) if torch.is_grad_enabled() and next(broken) else x * 1.0) + c
+
+    loss = checkpoint(breaking, a * 1.0, use_reentrant=True).sum()
+    with pytest.raises(Broken):
+        loss.backward(retain_graph=True)
+    optimizer.param_groups[0]["lr"] = 0.5
+    c.requires_grad_(False)
+    loss.backward()
+    assert a.tolist() == [-0.5] * 4 and c.tolist() == [-1.0] * 4
 
 
 def test_a_break_forgets_nothing_of_the_backwards_before_it():
