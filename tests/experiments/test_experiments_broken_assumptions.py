@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sandbox.fit import Sample
+from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.sign_descent import SignDescent
@@ -160,3 +161,19 @@ def test_details_that_are_averaged_are_noticed(claim, module, t):
     row = file.details(file.Details(1, t), 3)
     assert row["least"] == pytest.approx(1 / (1 - 0.9**t), rel=1e-9) and row["most"] == pytest.approx(row["least"], rel=1e-9)
     assert row["most"] != pytest.approx(1 / (1 - 0.8**t), rel=1e-2)
+
+
+def test_a_moment_of_fewer_averages_is_noticed(claim, module, monkeypatch, rejudged):
+    file, one = module["adalomo_averaged_moment"], claim["adalomo.averaged-moment"]
+    monkeypatch.setattr(file, "AdaLomo", lambda lr, eps, decay_rate: AdaLomo(lr=lr, eps=eps, decay_rate=-0.8))
+    assert rejudged(one, settings=one.plan.settings[1:]) is Outcome.VIOLATED
+    assert rejudged(one, settings=one.plan.settings[:1]) is Outcome.HOLDS  # one average has no weights to get wrong
+
+
+def test_on_a_text_of_one_batch_there_is_no_error(module, monkeypatch):
+    file = module["adalomo_averaged_moment"]
+    file.truth.cache_clear()
+    g = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    monkeypatch.setattr(file, "vectors", lambda k: g)
+    assert file.text(file.Text(4), 0)["error"] == pytest.approx(0.0, abs=1e-15)
+    file.truth.cache_clear()
