@@ -36,8 +36,7 @@ from sandbox.run_ensemble import run_ensemble
 from sandbox.theory import adam_mini_noisy
 from sandbox.verdict import Outcome
 
-STREAM, WIDTH, EPS = 0x81, 64, 1e-3  # STREAM: last part of the key of a draw of this file
-TOPS, SIZE_OF_BLOCK = (1.0, 10.0), 8
+STREAM, WIDTH, EPS, TOPS, SIZE_OF_BLOCK = 0x81, 64, 1e-3, (1.0, 10.0), 8  # STREAM: last part of the key of a draw of this file
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,8 @@ def mean_norm(setting: Setting, seeds: tuple[int, ...]) -> list[dict[str, float]
         return weighted(setting, grad(lambda at: problem.loss({"W": at}, None))(w))
 
     rule = AdamMini(setting.lr, betas=(0.0, 0.0), eps=0.0, n_blocks=setting.blocks)
-    watch = lambda k, params: seen.append(vmap(norm)(params["W"]))  # noqa: E731
-    run_ensemble(problem, rule, steps=setting.steps, seeds=seeds, oracle=Noise(setting.law), watch=watch)
+    watched = {"watch": lambda k, params: seen.append(vmap(norm)(params["W"]))}
+    run_ensemble(problem, rule, steps=setting.steps, seeds=seeds, oracle=Noise(setting.law), **watched)
     return [{"norm": float(x)} for x in torch.stack(seen[:-1]).mean(0)]
 
 
@@ -236,7 +235,7 @@ CLAIMS = (
     on_noise(
         id="adam-mini.noisy-descent.average.floor",
         statement="steps along an average have the floor of the noise too",
-        source="to be tested: averaging the gradients changes nothing",
+        source="averaging changes nothing: to be tested",
         kind="lower",
         plan=Grid((AVERAGE,), SEEDS[:1]),
         measure=averaged_norm,

@@ -771,6 +771,12 @@ PREDICTED = {
         "adam-mini.noisy-descent.average": "HOLDS",
         "adam-mini.noisy-descent.average.floor": "VIOLATED",
     },
+    "gradient_descent_long_steps": {  # before
+        "gradient-descent.long-steps.attained": "ATTAINED",
+        "gradient-descent.long-steps": "HOLDS",
+        "gradient-descent.long-steps.distance": "HOLDS",
+        "gradient-descent.long-steps.shorter": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
