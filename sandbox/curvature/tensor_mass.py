@@ -153,14 +153,14 @@ def _measured(operator: LinearOperator, label: np.ndarray, effort: Effort, seed:
 def _probed(operator: LinearOperator, label: np.ndarray, n_blocks: int, effort: Effort, seed: int) -> ColouredMass | None:
     """None where the exact Hessian costs less."""
     rounds = coloured_mass(operator, label, n_colours=effort.n_colours, n_rounds=effort.n_rounds, seed=seed)
-    if _products(rounds, effort) > 2 * (n_blocks + rounds.n_products) <= effort.most:
+    if called_for(rounds, effort) > 2 * (n_blocks + rounds.n_products) <= effort.most:
         start = deflation(operator, label, seed=seed)
         rounds = coloured_mass(start.rest, label, n_colours=effort.n_colours, n_rounds=effort.n_rounds, seed=seed)
     else:
         start = Deflation(operator, 0.0, 0.0, 0)
     found = start.after(rounds)
     while (need := _rounds(found, start, effort)) > (m := len(found.samples)):
-        if _products(found, effort) >= operator.shape[0] <= effort.most:
+        if called_for(found, effort) >= operator.shape[0] <= effort.most:
             return None
         more = coloured_mass(start.rest, label, n_colours=effort.n_colours, n_rounds=need - m, seed=seed, first=m)
         rounds = ColouredMass(np.concatenate((rounds.samples, more.samples)), rounds.n_products + more.n_products)
@@ -168,8 +168,8 @@ def _probed(operator: LinearOperator, label: np.ndarray, n_blocks: int, effort: 
     return found
 
 
-def _products(found: ColouredMass, effort: Effort) -> float:
-    """That the spread so far calls for, at the price of the rounds that there are."""
+def called_for(found: ColouredMass, effort: Effort) -> float:
+    """Products that the spread so far calls for, at the price of the rounds that there are."""
     return found.n_products * (_half_width(found.mass) / effort.within) ** 2
 
 

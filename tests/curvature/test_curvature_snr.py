@@ -73,11 +73,11 @@ def test_equal_entries_and_single_entries_change_nothing():
 
 
 def test_step_by_hand():
-    """v = (1, 4, 16) with blocks {0, 1} and {2}, m = (1, 2, 4): Adam (1, 1, 1), shared sqrt 2.5: (1, 2) / sqrt 2.5 and 1."""
-    found = change_of_step(np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 16.0]), np.array([0, 0, 1]))
-    mini = np.array([1.0, 2.0, 2.5**0.5]) / 2.5**0.5
-    assert found.cosine == pytest.approx(mini.sum() / np.linalg.norm(mini) / 3**0.5, rel=1e-14)
-    assert found.distance == pytest.approx(np.linalg.norm(mini - 1.0) / 3**0.5, rel=1e-14)
+    """v = (1, 4, 16) with blocks {0, 1} and {2}, m = (2, 2, 4): Adam (2, 1, 1), shared sqrt 2.5: (2, 2) / sqrt 2.5 and 1."""
+    found = change_of_step(np.array([2.0, 2.0, 4.0]), np.array([1.0, 4.0, 16.0]), np.array([0, 0, 1]))
+    adam, mini = np.array([2.0, 1.0, 1.0]), np.array([2.0, 2.0, 2.5**0.5]) / 2.5**0.5
+    assert found.cosine == pytest.approx(adam @ mini / np.linalg.norm(mini) / 6**0.5, rel=1e-14)
+    assert found.distance == pytest.approx(np.linalg.norm(mini - adam) / 6**0.5, rel=1e-14)
     assert found.predicted == pytest.approx(0.5 * (2 * 2.25 / 2.5**2 / 3) ** 0.5, rel=1e-14)
 
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from sandbox.curvature.block_mass import block_mass
-from sandbox.curvature.coloured_mass import coloured_mass
+from sandbox.curvature.coloured_mass import ColouredMass, coloured_mass
 from sandbox.curvature.hessian import Hessian, dense_hessian
 from sandbox.curvature.objective import objective
 from sandbox.curvature.probes import Estimate
-from sandbox.curvature.tensor_mass import Effort, TensorMass, own_operator, tensor_masses, together, whole_operator
+from sandbox.curvature.tensor_mass import Effort, TensorMass, called_for, own_operator, tensor_masses, together, whole_operator
 from sandbox.draws import generator, normal
 from sandbox.models.cuts import adam_mini
 from sandbox.models.gpt import GPTConfig
@@ -129,8 +129,16 @@ def test_exact_where_that_is_cheaper_and_no_more_than_the_most():
     truth = block_mass(H.numpy(), labels["w"])
     (exact,) = tensor_masses(quadratic(H), params, [batch], labels, effort=Effort(1e-4, n_colours=4, dense=1), dtype=WIDE)
     assert exact.mass == Estimate(pytest.approx(truth, rel=1e-12), 0.0, 241, 240)
-    (spent,) = tensor_masses(quadratic(H), params, [batch], labels, effort=Effort(0.04, n_colours=4, most=60, dense=1), dtype=WIDE)
-    assert 24 < spent.mass.n_products <= 60 and spent.half_width > 0.04
+    (spent,) = tensor_masses(quadratic(H), params, [batch], labels, effort=Effort(1e-3, n_colours=4, most=60, dense=1), dtype=WIDE)
+    assert 24 < spent.mass.n_products <= 60 and spent.half_width > 1e-3
+
+
+def test_products_go_with_the_square_of_the_accuracy():
+    """Ten times as narrow is a hundred times the products."""
+    found = ColouredMass(np.array([[1.0, 2.0], [3.0, 4.0], [2.0, 6.0]]), 9)
+    low, high = found.mass.interval()
+    assert called_for(found, Effort(high - low)) == pytest.approx(9.0, rel=1e-12)  # half of the interval over a mass of 1/2
+    assert called_for(found, Effort((high - low) / 10)) == pytest.approx(900.0, rel=1e-12)
 
 
 def test_together_by_hand():
