@@ -77,7 +77,7 @@ def squares(products: Products) -> np.ndarray:
 
 
 def interaction(products: Products) -> np.ndarray:
-    """N (n, n) of `clusters`: the squares over sqrt(d_i d_j), which evens out what balancing from few products has left; rows without mass 0."""
+    """N (n, n) of `clusters`: squares over sqrt(d_i d_j), which evens out what balancing from few products left; 0 without mass."""
     root = np.sqrt(products.masses)
     scale = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
     return squares(products) * np.outer(scale, scale)

@@ -1,8 +1,20 @@
-"""A block number for every entry of a model: Adam-mini's cut, columns, chosen index sets, and random blocks of the same
-sizes. For curvature; `sandbox.models.cuts` has what an optimizer needs.
+"""A block number for every entry of a model, by what the entry belongs to. For curvature; `sandbox.models.cuts` has what an
+optimizer needs.
+
+    by_tensor      each tensor whole
+    by_head        query and key by head, and what shares the gauge of a head with them: value by head (of keys), the attention
+                   output by the head that it reads; a fused query, key and value by all its heads; everything else whole
+    by_row         one block per output neuron (per token or position of a table); vectors whole
+    by_column      one block per input (per feature of a table); vectors whole
+    by_token       embedding and output head by token; everything else whole
+    adam_mini_cut  what Adam-mini published, by version
+    random_like    blocks of the sizes of another partition, members at random: the null
+    from_indices   any, from the indices of each block
+
+A tied tensor is one tensor and is cut once, by the role of its first name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -12,10 +24,12 @@ import torch
 from torch import Tensor
 
 from sandbox.draws import generator
-from sandbox.models.cuts import Blocks, Shapes, by_input, same_names
+from sandbox.models.cuts import FUSED, Blocks, Shapes, Version, adam_mini, blocks, by_input, same_names
 from sandbox.models.roles import Role
 
 SHUFFLES = 0x53  # last part of the key of a random partition
+HEADED = ("query", "key", "value", "attention_out", *FUSED)
+TOKENS = ("embedding", "head")
 
 
 def one_per_tensor(shapes: Shapes) -> dict[str, Blocks]:
@@ -88,6 +102,49 @@ def _along(number: Tensor, dim: int, shape: tuple[int, ...]) -> Tensor:
     return number.view([-1 if d == dim else 1 for d in range(len(shape))]).expand(shape).contiguous()
 
 
+def by_tensor(shapes: Shapes) -> Partition:
+    return from_blocks(one_per_tensor(shapes), shapes)
+
+
+def adam_mini_cut(roles: Mapping[str, Role], shapes: Shapes, *, version: Version = "1.1") -> Partition:
+    """Raises ValueError as `sandbox.models.cuts.adam_mini` does."""
+    return from_blocks(adam_mini(roles, shapes, version=version), shapes)
+
+
+def by_head(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
+    """Raises ValueError where the heads of an attention matrix are unknown or do not divide the axis that they cut."""
+    return _each(roles, shapes, _heads)
+
+
+def by_row(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
+    return _each(roles, shapes, lambda name, role, shape: blocks(name, "row" if len(shape) > 1 else "whole", role, shape))
+
+
+def by_token(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
+    return _each(roles, shapes, lambda name, role, shape: blocks(name, "row" if role.kind in TOKENS else "whole", role, shape))
+
+
+def _each(roles: Mapping[str, Role], shapes: Shapes, cut: Callable[[str, Role, tuple[int, ...]], Blocks]) -> Partition:
+    same_names("roles", roles, "shapes", shapes)
+    return from_blocks({name: cut(name, role, shapes[name]) for name, role in roles.items()}, shapes)
+
+
+def _heads(name: str, role: Role, shape: tuple[int, ...]) -> Blocks:
+    """Heads lie one after the other along one axis, in equal chunks, whatever the tensor."""
+    if role.kind not in HEADED:
+        return Blocks("whole", 1)
+    heads, kv_heads = role.n_heads, role.n_kv_heads or role.n_heads
+    dim = (role.input_dims if role.kind == "attention_out" else role.output_dims)[0]
+    counts = dict.fromkeys(FUSED, (heads or 0) + 2 * (kv_heads or 0)) | dict.fromkeys(("key", "value"), kv_heads)
+    count = counts.get(role.kind, heads)
+    if not count or shape[dim] % count:
+        raise ValueError(
+            f"{name!r} has the role {role.kind} and {shape[dim]} entries along axis {dim}, which {count} heads do not cut into equal "
+            f"blocks: correct its role by roles="
+        )
+    return Blocks("head", count, dim)
+
+
 def by_column(roles: Mapping[str, Role], shapes: Shapes) -> Partition:
     """One block per input of a matrix (per feature of a table); vectors stay whole: the control that cuts the other
     way.
@@ -134,3 +191,20 @@ def covered_once(name: str, sets: Sequence[Sequence[int]], shape: tuple[int, ...
             )
     number = torch.repeat_interleave(torch.arange(len(sets)), torch.tensor([len(members) for members in sets]))
     return torch.empty(n, dtype=torch.long).scatter_(0, flat, number).view(shape)
+
+
+def table(partition: Partition, roles: Mapping[str, Role]) -> str:
+    """Every tensor with its role, shape, number and sizes of blocks, and ties, as text; the last line adds up."""
+    same_names("roles", roles, "partition", partition.labels)
+    rows = [("tensor", "role", "shape", "blocks", "entries per block", "tied to")]
+    for name, role in roles.items():
+        sizes = partition.sizes(name)
+        least, most = int(sizes.min()), int(sizes.max())
+        shape = " x ".join(map(str, partition.labels[name].shape))
+        rows.append(
+            (name, role.kind, shape, str(len(sizes)), str(most) if least == most else f"{least} to {most}", ", ".join(role.tied_to))
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    n_entries = sum(label.numel() for label in partition.labels.values())
+    return "\n".join([*lines, f"{sum(partition.counts.values())} blocks of {n_entries} entries in {len(roles)} tensors"])

@@ -1,16 +1,31 @@
 """Partitions: counts on paper, block membership by hand, the controls, and the refusals."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
 import torch
+from torch import nn
 
 from sandbox.models.cuts import Blocks, adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.llama import LlamaConfig
-from sandbox.models.partitions import Partition, by_column, from_blocks, from_indices, one_per_tensor, random_like
-from sandbox.models.roles import Role
+from sandbox.models.partitions import (
+    Partition,
+    adam_mini_cut,
+    by_column,
+    by_head,
+    by_row,
+    by_tensor,
+    by_token,
+    from_blocks,
+    from_indices,
+    one_per_tensor,
+    random_like,
+    table,
+)
+from sandbox.models.roles import Role, roles
 
 LLAMA = LlamaConfig(vocab=11, width=8, layers=1, heads=4, kv_heads=2, context=6, ffn=12)
 GPT = GPTConfig(vocab=11, width=8, layers=1, heads=2, context=6)
@@ -158,3 +173,110 @@ def test_one_per_tensor():
     cut = from_blocks(one_per_tensor({"a": (2, 2), "b": (3,)}), {"a": (2, 2), "b": (3,)})
     assert cut.counts == {"a": 1, "b": 1}
     assert isinstance(cut, Partition)
+
+
+FAMILIES = [replace(config, tied=tied) for config in (LLAMA, GPT) for tied in (True, False)]
+families = pytest.mark.parametrize("config", FAMILIES, ids=["llama tied", "llama", "gpt tied", "gpt"])
+
+
+def of(config):
+    return roles_of(config), shapes_of(config)
+
+
+def every_cut(config):
+    both = of(config)
+    return {
+        "tensor": by_tensor(both[1]), "head": by_head(*both), "row": by_row(*both), "column": by_column(*both),
+        "token": by_token(*both), "1.1": adam_mini_cut(*both), "1.0": adam_mini_cut(*both, version="1.0"),
+    }  # fmt: skip
+
+
+@families
+def test_every_constructor_cuts_every_entry_of_every_tensor_once(config):
+    """A tied head is the embedding: one tensor, one cut."""
+    shapes = shapes_of(config)
+    assert ("head.weight" in shapes) == (not config.tied)
+    for title, cut in every_cut(config).items():
+        assert list(cut.labels) == list(shapes), title
+        for name, shape in shapes.items():
+            assert cut.labels[name].shape == shape
+            assert cut.labels[name].unique().tolist() == list(range(cut.counts[name]))
+        assert len(cut.flat()) == sum(map(prod, shapes.values()))
+
+
+@families
+def test_counts_by_what_a_block_belongs_to(config):
+    """Width 8, 11 tokens; Llama has 4 heads on 2 heads of keys, GPT 2 and 2."""
+    heads, kv_heads = (4, 2) if isinstance(config, LlamaConfig) else (2, 2)
+    cut = every_cut(config)
+    attention = {"query": heads, "key": kv_heads, "value": kv_heads, "out": heads}
+    for part, count in attention.items():
+        name = f"blocks.0.attention.{part}.weight"
+        assert cut["head"].counts[name] == count
+        rows, columns = shapes_of(config)[name]
+        assert (cut["row"].counts[name], cut["column"].counts[name]) == (rows, columns)
+        assert cut["token"].counts[name] == cut["tensor"].counts[name] == 1
+    assert cut["token"].counts["embedding.weight"] == cut["row"].counts["embedding.weight"] == 11
+    assert cut["column"].counts["embedding.weight"] == 8
+    assert cut["head"].counts["embedding.weight"] == 1
+    assert sum(cut["token"].counts.values()) == len(shapes_of(config)) - 1 + 11 + (0 if config.tied else 10)
+    norms = [name for name, role in roles_of(config).items() if role.kind == "norm"]
+    assert norms and {cut[title].counts[name] for title in ("head", "row", "column", "token") for name in norms} == {1}
+
+
+def test_value_and_attention_output_are_cut_along_the_axis_of_their_heads():
+    """Rows of value (2 heads of keys, 2 rows each), columns of the output (4 heads, 2 columns each)."""
+    cut = by_head(*of(LLAMA))
+    assert torch.equal(cut.labels["blocks.0.attention.value.weight"], torch.tensor([0, 0, 1, 1])[:, None].expand(4, 8))
+    assert torch.equal(cut.labels["blocks.0.attention.out.weight"], torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]).expand(8, 8))
+
+
+def test_the_gauge_of_a_head_stays_inside_its_blocks():
+    """Turning the values of a head and turning back in the output changes no entry outside that head's two blocks."""
+    cut, turn = by_head(*of(GPT)), torch.linalg.qr(torch.arange(16.0).view(4, 4) + torch.eye(4))[0]
+    value, out = torch.ones(8, 8), torch.ones(8, 8)
+    turned_value, turned_out = value.clone(), out.clone()
+    turned_value[4:], turned_out[:, 4:] = turn @ value[4:], out[:, 4:] @ turn.T
+    assert torch.equal(turned_value != value, (cut.labels["blocks.0.attention.value.weight"] == 1) & (turned_value != value))
+    assert torch.equal(turned_out != out, (cut.labels["blocks.0.attention.out.weight"] == 1) & (turned_out != out))
+    assert (turned_value != value).any() and (turned_out != out).any()
+
+
+def test_a_fused_weight_is_cut_by_all_its_heads():
+    """MultiheadAttention of width 6 with 3 heads: rows 0-1, 2-3, ... of 18 are 3 heads of query, 3 of key, 3 of value."""
+    found = roles(nn.MultiheadAttention(6, 3))
+    shapes = {name: (18, 6) if name == "in_proj_weight" else (18,) if name == "in_proj_bias" else (6, 6) for name in found}
+    shapes["out_proj.bias"] = (6,)
+    cut = by_head(found, shapes)
+    assert torch.equal(cut.labels["in_proj_weight"], (torch.arange(18) // 2)[:, None].expand(18, 6))
+    assert torch.equal(cut.labels["out_proj.weight"], (torch.arange(6) // 2).expand(6, 6))
+    grouped = by_head({"w": Role("query_key_value", (1,), (0,), 4, 2)}, {"w": (16, 5)})  # 4 + 2 + 2 heads of 2 rows
+    assert grouped.counts["w"] == 8 and grouped.sizes("w").tolist() == [10] * 8
+    by_turns = by_head({"w": Role("query_key_value_by_head", (1,), (0,), 2, 2)}, {"w": (12, 5)})  # q k v q k v of 2 rows
+    assert torch.equal(by_turns.labels["w"][:, 0], torch.arange(12) // 2)
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="'w' has the role attention_out and 8 entries along axis 1, which 3 heads do not cut"):
+        by_head({"w": Role("attention_out", (1,), (0,), 3, 3)}, {"w": (6, 8)})
+    with pytest.raises(ValueError, match="'w' has the role value and 8 entries along axis 0, which None heads do not cut"):
+        by_head({"w": Role("value", (1,), (0,))}, {"w": (8, 8)})
+
+
+def test_a_partition_of_other_tensors_is_refused():
+    for make in (by_head, by_row, by_column, by_token, adam_mini_cut):
+        with pytest.raises(ValueError, match=r"only roles has \['w'\] and only shapes has \['v'\]"):
+            make({"w": Role("hidden", (1,), (0,))}, {"v": (2, 2)})
+
+
+def test_the_table_says_what_is_cut_how():
+    tied = replace(LLAMA, tied=True)
+    text = table(by_head(*of(tied)), roles_of(tied)).splitlines()
+    assert text[0].split() == ["tensor", "role", "shape", "blocks", "entries", "per", "block", "tied", "to"]
+    assert text[1].split() == ["embedding.weight", "embedding", "11", "x", "8", "1", "88", "head.weight"]
+    value = next(line for line in text if ".value." in line)
+    assert value.split()[1:] == ["value", "4", "x", "8", "2", "16"]
+    n = sum(map(prod, shapes_of(tied).values()))
+    assert text[-1] == f"19 blocks of {n} entries in 11 tensors"  # 4 + 2 + 2 + 4 heads, and 7 tensors that stay whole
+    uneven = from_indices({"w": [[0], [1, 2, 3]]}, {"w": (2, 2)})
+    assert "1 to 3" in table(uneven, {"w": Role("hidden", (1,), (0,))})
