@@ -125,6 +125,8 @@ def test_lanczos_in_the_place_of_all_eigenvalues():
         {name: quadrature(spectral_density(aslinearoperator(matrix), n_steps=60, n_probes=40)) for name, matrix in H.items()}, sigma=0.05
     )
     assert probed.mean_divergence == pytest.approx(dense.mean_divergence, abs=0.01)
+    three = quadrature(spectral_density(aslinearoperator(H["a"]), n_steps=9, n_probes=3))
+    assert len(three.nodes) == len(three.weights) == 27 and three.weights.sum() == pytest.approx(1.0, rel=1e-12)
     assert dense.mean_divergence > 0.05
 
 
