@@ -5,17 +5,20 @@
     low_rank_forecast    directions U Z V^T in the in-place shell: U and V of every matrix that has them, 8 (m + n) r bytes in float64,
                          are kept from refresh to refresh beside the state of the rule, and are counted as state
 
+Such directions have a moment more. All subspaces that are due are drawn before the first forward pass, one tensor after the other, and the
+old one of a tensor goes first:
+
+    refresh              all U and V but those of the tensor at hand, the draw of both, and the factorisation of one (`subspaces`)
+
 Source: own counts; tests compare with the allocator's record.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
 
 from sandbox.memory.activations import Pass
-from sandbox.memory.forecasts import Forecast, Shell, forecast, planned
-from sandbox.memory.moments import CHUNK, drawn_writing
-from sandbox.memory.temporaries import DRAW
+from sandbox.memory.forecasts import Forecast, Shell, planned
+from sandbox.memory.temporaries import DRAW, subspaces
 from sandbox.models.initial import shapes_of
 from sandbox.optimizers.base import Rule
 from sandbox.optimizers.subzero import SubZero
@@ -39,15 +42,18 @@ def pruned_forecast(x: Pass, rules: Rule | Mapping[str, Rule], shell: Shell = "s
 
 
 def low_rank_forecast(x: Pass, rules: Rule | Mapping[str, Rule], frame: SubZero) -> Forecast:
-    """One step in place with directions of low rank for every matrix that `frame` can take, none of them at a refresh."""
-    made = forecast(x.config, rules, sequences=x.sequences, tokens=x.tokens, element=x.element, shell="in place")
+    """One step in place, after the first, with directions of low rank for every matrix that `frame` can take; all are drawn anew in it.
+
+    Raises ValueError for a frame that sees a weight in another shape, and where it takes none.
+    """
     taken = {name: shape for name, shape in shapes_of(x.config).items() if len(shape) > 1 and min(shape) >= frame.rank}
-    write = max(x.element * prod(shape) + drawn_writing(shape) + DRAW * frame.rank * _rows(shape) for shape in taken.values())
-    moments = {**made.moments, "write": max(made.moments["write"], write)}
-    kept = DRAW * frame.rank * sum(sum(shape) for shape in taken.values())
-    return replace(made, state=made.state + kept, temporaries=moments["write"], moments=moments)
-
-
-def _rows(shape: tuple[int, ...]) -> int:
-    """Of a matrix that are drawn at a time."""
-    return min(shape[0], max(1, CHUNK // shape[1]))
+    if frame.shape != "own" or not taken:
+        raise ValueError(
+            f"directions of low rank have a forecast for matrices in their own shape, got shape {frame.shape!r} and {len(taken)} matrices "
+            f"with both sides >= {frame.rank}; another view is made whole before its rows are cut, so measure it"
+        )
+    made = planned(x, shapes_of(x.config), rules, "in place", dict.fromkeys(taken, frame.rank))
+    kept = {name: DRAW * frame.rank * sum(shape) for name, shape in taken.items()}
+    refresh = max(subspaces(*shape, frame.rank) - kept[name] for name, shape in taken.items())
+    moments = {**made.moments, "refresh": refresh}
+    return replace(made, state=made.state + sum(kept.values()), temporaries=max(moments["write"], refresh), moments=moments)

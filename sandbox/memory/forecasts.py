@@ -33,12 +33,13 @@ from sandbox.memory.activations import Config, Pass
 from sandbox.memory.architectures import Shapes, entries
 from sandbox.memory.moments import forward_only_moments, fused_moments, gradients, stepwise_moments
 from sandbox.memory.states import Shape, state_of
-from sandbox.memory.temporaries import temporaries_of
+from sandbox.memory.temporaries import DRAW, drawing, temporaries_of
 from sandbox.models.initial import shapes_of
 from sandbox.optimizers.base import Rule
 from sandbox.optimizers.rso import RSO
 from sandbox.shells.assignment import assign
 from sandbox.shells.subspace import frame_of
+from sandbox.shells.subspace_linear import MERGED
 
 __all__ = ["Forecast", "Held", "forecast", "fused_forecast", "state_forecast", "state_of", "stepwise_forecast"]
 
@@ -83,7 +84,7 @@ class Held:
 def forecast(
     config: Config, rules: Rule | Mapping[str, Rule], *, sequences: int, tokens: int, element: int = 4, shell: Shell = "stepwise"
 ) -> Forecast:
-    """One training step after the first. "in place": two-point oracles with full directions; "subspace": no end of a round in it.
+    """One training step after the first, in which every frame refreshes. "in place": two-point oracles with full directions.
 
     element: bytes a number, 4 or 8. Raises ValueError for another, and as `Pass`, `state_of` and `compressed` do.
     """
@@ -98,8 +99,11 @@ def forecast(
     return planned(x, shapes, rules, shell)
 
 
-def planned(x: Pass, shapes: Shapes, rules: Rule | Mapping[str, Rule], shell: Shell) -> Forecast:
-    """The same for a pass and shapes that need not be those of its configuration, as after pruning; any shell but "subspace"."""
+def planned(x: Pass, shapes: Shapes, rules: Rule | Mapping[str, Rule], shell: Shell, ranks: Mapping[str, int] | None = None) -> Forecast:
+    """The same for a pass and shapes that need not be those of its configuration, as after pruning; any shell but "subspace".
+
+    ranks: of the directions of the in-place shell, where they are of low rank.
+    """
     element = x.element
     assigned = assign(shapes, rules)
     steps = {name: temporaries_of(rule, shapes[name], element) for name, rule in assigned.items()}
@@ -108,9 +112,9 @@ def planned(x: Pass, shapes: Shapes, rules: Rule | Mapping[str, Rule], shell: Sh
     if shell == "stepwise":
         kept, grads, moments = x.saved, g.total, stepwise_moments(x, g, max(steps.values()))
     elif shell == "fused":
-        kept, grads, moments = x.saved, largest, fused_moments(x, g, steps)
+        kept, grads, moments = x.saved, largest, fused_moments(x, g, shapes, steps)
     else:
-        kept, grads, moments = 0, 0, forward_only_moments(x, shapes, steps)
+        kept, grads, moments = 0, 0, forward_only_moments(x, shapes, steps, ranks or {})
     temporaries = moments["write"] if shell == "in place" else max(steps.values())
     return Forecast(g.total, kept, grads, state_forecast(shapes, rules, element=element), temporaries, moments)
 
@@ -124,16 +128,27 @@ def _in_layers(config: Config, rules: Mapping[str, Rule], x: Pass) -> Forecast:
     moved = {name: frames[name].inner if name in frames else rule for name, rule in rules.items()}
     state = state_forecast(trained, moved, element=e)
     bases = e * sum(sum(shapes[name]) * x.rank for name in frames)
-    step = max(
-        max(temporaries_of(rule, trained[name], e), _through(rule, trained[name], e, name in frames)) for name, rule in moved.items()
-    )
+    steps = [temporaries_of(rule, trained[name], e) for name, rule in moved.items()]
+    step = max(*steps, *(_in_layer(frame, shapes[name], e) for name, frame in frames.items()))
     g = gradients(trained, e, tied=config.tied)
     return Forecast(e * entries(shapes) + bases, x.saved, g.total, state, step, stepwise_moments(x, g, step))
 
 
-def _through(rule: Rule, shape: Shape, element: int, is_compressed: bool) -> int:
-    """Coefficients pass through RSO's step with the identity for a basis: four tensors of their size, and the identity."""
-    return state_of(rule, shape, element) + element * (4 * math.prod(shape) + shape[1] ** 2) if is_compressed else 0
+def _in_layer(frame: RSO, shape: Shape, element: int) -> int:
+    """The most beside the coefficients B (m, r), their gradient and their state, in a step that ends a round:
+
+    step       four tensors of the size of B, the new state, and the identity for a basis: coefficients pass through RSO's step
+    decay      of W: some rows of W + B P^T, where there is weight decay
+    merge      some rows of B P^T
+    draw       the draw of P and what becomes of it
+    new round  the draw, P, zeros for B, and a new inner state or what the old one becomes
+    """
+    (m, n), r = shape, frame.rank
+    state, B, drawn = state_of(frame.inner, (m, r), element), element * m * r, DRAW * n * r
+    step = state + 4 * B + element * r * r
+    refreshed = {"keep": 0, "reset": state + B, "rotate": 2 * B if state else 0}[frame.on_refresh]
+    merged = element * min(m * n, max(1, MERGED // n) * n)
+    return max(step, merged, drawing(frame, n, element), drawn + element * n * r + B + refreshed)
 
 
 def compressed(config: Config, rules: Rule | Mapping[str, Rule]) -> dict[str, Rule]:

@@ -17,13 +17,22 @@ step of a tensor needs (sandbox/memory/temporaries.py), g(.) = bytes of gradient
 
 With RSO layers (p = e bsr) the feed-forward moment has 3 F - p, attention max(2 a, a + 2 u) - p, and forward 3 p more.
 
-The fused shell has no gradients but those that autograd holds back (a tied table), and T beside the one that arrives. Forward
+The fused shell has no gradients but those that autograd holds back (a tied table), and T beside the one that arrives. Two more of its
+moments decide where the step of another tensor than the first of its layer needs most (the refresh of a frame of side 1):
+
+    up                open(l) - 2 F + g(up) + T                        Llama: u more
+    value, key, query open(l) - block + norm + (4, 4, 2) u + g + T     Llama: (4, 3, 1) u
+
+Forward
 passes alone (two-point oracles in the in-place shell) keep nothing, and see each weight through one perturbed copy:
 
     attention         5 u + 3 a + s^2                                  Llama: 4 u + 3 u (heads of keys / heads)
     feed-forward      4 u + F + e n f, 3 u + 2 F                       Llama: 2 F more
     head, loss        u + v + e V n;  2 v
-    read, write       e N + 24 chunk;  e N + max(T, 16 or 24 chunk)    chunk = at most 65536 entries, drawn in float64
+    read, write       e N + max(D, 24 c), in float64 max(D, 16 c);  e N + max(T, D)      c = at most 65536 entries, whole rows
+
+D = max(16 c, 8 c + 16 c') bytes: the sum and a direction, for the next chunk (c' entries) beside the sum of the last one. Reading adds
+the weight, for which narrower numbers are copied to float64. A direction of low rank has 16 r^2 + 8 r rows more in D: Z, mu Z, mu U Z.
 
 Source: own derivation from what each operation needs; tests compare with the allocator's record.
 """
@@ -35,8 +44,7 @@ from math import prod
 from sandbox.memory.activations import Pass
 
 CHUNK = 2**16  # entries that are drawn at a time (sandbox/perturbations/directions.py)
-DRAWN_READING = 24  # bytes for each of them beside the tensor that is made: the sum, the direction and the sum with the weight
-DRAWN_WRITING = 16  # the first two
+DRAW = 8  # bytes of each, in float64
 Shapes = Mapping[str, tuple[int, ...]]
 Moments = dict[str, int]
 
@@ -91,7 +99,7 @@ def stepwise_moments(x: Pass, g: Gradients, step: int) -> Moments:
     return moments | {"step": g.total + step + x.batch}
 
 
-def fused_moments(x: Pass, g: Gradients, steps: Mapping[str, int]) -> Moments:
+def fused_moments(x: Pass, g: Gradients, shapes: Shapes, steps: Mapping[str, int]) -> Moments:
     """steps: T of every tensor, by name."""
     last, waits = x.config.layers - 1, g.table if g.tied else 0
     open_ = opened(x, last) + waits
@@ -107,13 +115,18 @@ def fused_moments(x: Pass, g: Gradients, steps: Mapping[str, int]) -> Moments:
         "attention, last": open_ - saved_by_ffn(x) + out,
         "embedding": x.inputs + end,
     }
+    arriving = {name: x.element * prod(shape) + steps[name] for name, shape in shapes.items()}
+    moments["up, last"] = open_ - 2 * x.hidden + (0 if x.is_gpt else x.stream) + arriving["blocks.0.ffn.up.weight"]
+    for name, streams in {"value": 4, "key": 4 if x.is_gpt else 3, "query": 2 if x.is_gpt else 1}.items():
+        moments[f"{name}, last"] = open_ - x.block + x.norm + streams * x.stream + arriving[f"blocks.0.attention.{name}.weight"]
     return moments | ({} if x.is_gpt else {"last norm": open_ + 5 * x.stream})
 
 
-def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int]) -> Moments:
-    """Two-point oracles in place. steps: T of every tensor, by name."""
+def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int], ranks: Mapping[str, int]) -> Moments:
+    """Two-point oracles in place. steps: T of every tensor, by name.  ranks: of the directions of low rank."""
     u, seen = x.stream, {name: x.element * prod(shape) for name, shape in shapes.items()}
-    chunk = {name: DRAWN_READING * min(CHUNK, prod(shape)) for name, shape in shapes.items()}
+    drawn = {name: drawing(shape, ranks.get(name)) for name, shape in shapes.items()}
+    chunk = {name: max(drawn[name], (2 if x.element == DRAW else 3) * DRAW * chunks(shape)[0]) for name, shape in shapes.items()}
     down, head = "blocks.0.ffn.down.weight", "embedding.weight" if x.config.tied else "head.weight"
     turn, extra = x.turns + x.angles, 0 if x.is_gpt else x.hidden
     return {
@@ -123,7 +136,7 @@ def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int]) -> M
         "head": u + seen[head] + max(x.logits, chunk[head]),
         "loss": 2 * x.logits + x.targets,
         "read": max(seen[name] + chunk[name] for name in seen),
-        "write": max(seen[name] + max(steps[name], drawn_writing(shapes[name])) for name in seen),
+        "write": max(seen[name] + max(steps[name], drawn[name]) for name in seen),
     }
 
 
@@ -132,10 +145,18 @@ def narrow(x: Pass) -> int:
     return 5 * x.stream if x.is_gpt else int((4 + 3 * x.shared_keys) * x.stream)
 
 
-def drawn_writing(shape: tuple[int, ...]) -> int:
-    """Beside an estimate that is being made: less for one chunk, because nothing is there from a chunk before."""
-    size = prod(shape)
-    return DRAWN_WRITING * size if size <= CHUNK else DRAWN_READING * CHUNK
+def chunks(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Entries of the first chunk of rows, and of the second or 0."""
+    row, size = prod(shape[1:]), prod(shape)
+    first = min(size, row * max(1, CHUNK // row))
+    return first, min(size - first, first)
+
+
+def drawing(shape: tuple[int, ...], rank: int | None = None) -> int:
+    """D: beside the tensor that is made of directions; rank: of U Z V^T."""
+    first, second = chunks(shape)
+    beside = 0 if rank is None else DRAW * rank * (2 * rank + first // prod(shape[1:]))
+    return DRAW * max(2 * first, first + 2 * second) + beside
 
 
 def opened(x: Pass, block: int) -> int:

@@ -19,11 +19,22 @@ Moments, beside weights and state:
     feed-forward          route + late blocks + u + 2 F                      Llama: 3 F
     last norm             route + late blocks + norm + 2 u + batch      Llama: route + late blocks + 6 u + batch
     attention             route + late blocks - the feed-forward's + u + max(2 a, a + 2 u)
-    route                 route - up + gradients of up and norm + 3 N w + w + N t; with redundancy 5 N w - (N^2 + 2 N + 2) t, if more
+    route                 route - up + A + the worst of three                 A = gradients of up and norm; 0 where they are used at once
+       sum                3 N w + w + N t                     two products with the features, the gradient of their sum; that of u
+       unit features      5 N w - (N^2 + 2 N + 2) t           with redundancy: two products and two quotients, and the sum so far,
+                                                              where cosines, relu and shares have gone
+       cosines            N^2 t + N w - N t - 2 t             with redundancy: the gradient of the relu beside what it kept
     step                  gradients + T + batch
 
-Source: own counts; the coefficients of the moments "route" and "last norm" were read off the allocator's record at sizes like those of
-the tests, which are partly in-sample there. Tests compare with the meter, byte by byte, and with the allocator's record.
+and in the fused shell, where nothing of a tensor is left after its step, in the place of the last:
+
+    up                    route - up + 2 w + g(up) + T        the relu and its gradient
+    down                  (N - 1) (u + w + 2 t) + N w + g(down) + T           the deepest layer down comes first; gradients of all features
+
+Frozen parameters have no gradient, so the two shells differ by the route alone: no gradient is there before.
+
+Source: own counts, from what each operation of the forward pass keeps and what its derivative makes; every line is in bytes and holds for
+4 and for 8 bytes a number. Tests compare with the meter, byte by byte, and with the allocator's record.
 """
 
 from collections.abc import Mapping
@@ -31,7 +42,7 @@ from dataclasses import dataclass
 from math import prod
 
 from sandbox.memory.activations import Pass
-from sandbox.memory.forecasts import Forecast, state_forecast
+from sandbox.memory.forecasts import Forecast, Shell, state_forecast
 from sandbox.memory.moments import forward_copies, narrow
 from sandbox.memory.temporaries import temporaries_of
 from sandbox.models.initial import shapes_of, skeleton
@@ -94,19 +105,37 @@ class Kept:
         return self.route + self.late + self.norm + self.x.logits + self.targets + self.x.element
 
 
-def sherl_forecast(config: SherlConfig, rules: Rule | Mapping[str, Rule], *, sequences: int, tokens: int) -> Forecast:
-    """One training step after the first in the stepwise shell, float32, of the parameters that ask for a gradient.
+def sherl_forecast(
+    config: SherlConfig, rules: Rule | Mapping[str, Rule], *, sequences: int, tokens: int, element: int = 4, shell: Shell = "stepwise"
+) -> Forecast:
+    """One training step after the first, of the parameters that ask for a gradient; shell: "stepwise" or "fused".
 
-    rules: for those parameters alone. Raises ValueError as `Pass`, `assign` and `state_of` do.
+    rules: for those parameters alone.  element: bytes a number, 4 or 8. Raises ValueError for others, and as `Pass`, `assign` and
+    `state_of` do.
     """
-    x = Pass(config.backbone, sequences, tokens)
-    shapes, e = shapes_of(config), x.element
+    _require_backward(shell, element)
+    x, shapes, e = Pass(config.backbone, sequences, tokens, element), shapes_of(config), element
     trained = {name: shapes[name] for name, p in skeleton(config).named_parameters() if p.requires_grad}
-    steps = [temporaries_of(rule, trained[name], e) for name, rule in assign(trained, rules).items()]
-    gradients, kept = e * sum(map(prod, trained.values())), Kept(config, x)
-    moments = {**_moments(kept), "step": gradients + max(steps) + x.batch}
-    weights = e * sum(map(prod, shapes.values()))
-    return Forecast(weights, kept.total, gradients, state_forecast(trained, rules, element=e), max(steps), moments)
+    steps = {name: temporaries_of(rule, trained[name], e) for name, rule in assign(trained, rules).items()}
+    sizes, kept = {name: e * prod(shape) for name, shape in trained.items()}, Kept(config, x)
+    weights, state = e * sum(map(prod, shapes.values())), state_forecast(trained, rules, element=e)
+    moments = _moments(kept)
+    if shell == "fused":
+        arriving = {name: sizes[name] + steps[name] for name in sizes}
+        moments |= {"route": x.batch + _route(kept)} | _arriving(kept, arriving)
+        return Forecast(weights, kept.total, max(sizes.values()), state, max(steps.values()), moments)
+    gradients = sum(sizes.values())
+    arrived = sum(size for name, size in sizes.items() if name.startswith(("up.", "norm.")))
+    moments |= {"route": x.batch + _route(kept) + arrived, "step": gradients + max(steps.values()) + x.batch}
+    return Forecast(weights, kept.total, gradients, state, max(steps.values()), moments)
+
+
+def _require_backward(shell: Shell, element: int) -> None:
+    if shell not in ("stepwise", "fused") or element not in (4, 8):
+        raise ValueError(
+            f"SHERL has a forecast for the shells stepwise and fused with 4 or 8 bytes a number, got {shell!r} with {element}: evaluations "
+            "of a loss keep nothing that its route could save; RSO is for layers of the frozen backbone; narrow numbers make wide copies"
+        )
 
 
 def _moments(kept: Kept) -> dict[str, int]:
@@ -115,7 +144,6 @@ def _moments(kept: Kept) -> dict[str, int]:
         "loss": x.batch + kept.route + kept.late + kept.norm + x.element + 3 * x.logits,
         "head": x.batch + kept.route + kept.late + kept.norm + x.stream + x.logits,
         "last norm": x.batch + kept.route + kept.late + (kept.norm + 2 * x.stream if x.is_gpt else 6 * x.stream),
-        "route": x.batch + _route(kept),
     }
     if kept.features > 1:
         moments["early"] = x.batch + x.turns + (kept.features - 2) * x.stream + _without_graph(x)
@@ -128,16 +156,25 @@ def _moments(kept: Kept) -> dict[str, int]:
     return moments
 
 
+def _arriving(kept: Kept, arriving: Mapping[str, int]) -> dict[str, int]:
+    """Steps inside backward. arriving: bytes of a gradient and of the step that is made of it, by name."""
+    x, N, w = kept.x, kept.features, kept.narrow
+    down = kept.downs - (x.stream + w + 2 * x.per_token) + N * w
+    return {
+        "up": x.batch + kept.route - kept.up + 2 * w + arriving["up.weight"],
+        "down": x.batch + down + arriving[f"downs.{N - 1}.linear.weight"],
+    }
+
+
 def _without_graph(x: Pass) -> int:
     """One block: at its softmax, or at its nonlinearity."""
     return max(narrow(x) + 3 * x.scores + x.mask, 3 * x.stream + (2 if x.is_gpt else 3) * x.hidden)
 
 
 def _route(kept: Kept) -> int:
-    """Backward through the weighted sum, or, with redundancies, through the unit features, when the cosines have gone."""
-    c, t, N, w, h = kept.config, kept.x.per_token, kept.features, kept.narrow, kept.config.backbone.width // kept.config.route.reduction
-    arrived = kept.x.element * c.backbone.width * (h + 3)  # gradients of the layer up and of its norm
-    beside = 3 * N * w + w + N * t
-    if c.route.redundancy == "on":
-        beside = max(beside, 5 * N * w - (N * N + 2 * N + 2) * t)
-    return kept.route - kept.up + beside + arrived
+    """Backward through the weighted sum of the features, and with redundancies through the cosines and the unit features."""
+    t, N, w = kept.x.per_token, kept.features, kept.narrow
+    worst = 3 * N * w + w + N * t
+    if kept.config.route.redundancy == "on":
+        worst = max(worst, 5 * N * w - (N * N + 2 * N + 2) * t, N * N * t + N * w - (N + 2) * t)
+    return kept.route - kept.up + worst

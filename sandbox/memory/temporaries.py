@@ -14,17 +14,26 @@ e >= 4 bytes, S = the state (sandbox/memory/states.py), I = the state of the inn
     parameter scale          R + 2 e N, or what the inner rule has       with a draw more: the draw, states before and after a refresh
 
     RSO                      R + e N + 2 e r o      coefficients, their step, its lift       R = S + 8 d r + e r o + I
+       or, while drawing,    8 d r + Q(d)
     GoLore                   R + 2 e N              lift, scaled lift                        R = S + 8 d r + turned moments
+       or, while drawing,    8 d r + Q(d)
     SubZero                  R + e (N + m r + 2 r^2)   D, mu D, U D, U D V^T                       R = S + 8 (m + n) r
-       or, while drawing,    8 (m + n) r + 8 m r + 3 * 8 n r + 2 * 8 r^2                     the factorisation of the second draw
-    GaLore, I3S              3 e N + e k^2          the decomposition: finite copy, copy of LAPACK, both factors; k = short side
-    CESGC                    the same, and 8 bytes for each entry of A
+       or, while drawing,    8 (m + n) r + max(Q(m), 8 m r + Q(n))
+    GaLore, I3S              F = 3 e N + e k^2 + e k + C(N)    finite copy, copy of LAPACK, both factors, values; k = short side
+       or, in the step,      e d r + 2 e r o + T(inner)    new basis, coefficients of g and w; GoLore and I3S: draw, turned moments
+    CESGC                    F, and 8 bytes for each entry of A
     GWT                      6 e N + I, at level 1 5.5 e N + I       coefficients of g and w, parts, assembly
     SGC                      (8 + e) A + 3 e N                       the draw, A, and the recovery
     SGCAdam                  (8 + e) A + 5 e N + N                   two recoveries, quotient, mask of one byte
 
-Frames: at a refresh, their largest step; d the compressed side, o the other. Numbers of the size of a side are left out, and so
-are the workspaces of LAPACK (1 to 2 % of a decomposition with 256 rows).
+Frames: at a refresh, their largest step; d the compressed side, o the other.
+
+    Q(d) = 8 (3 d r + r^2) + C(d r)        orthonormal columns of a (d, r) draw: factors, columns with their signs, those as rows
+    C(x) = 3600 numbers where x >= 3600    a matrix that is copied with its rows for columns goes through a block of 60 x 60 numbers
+
+C is there in F where the compressed side is 0: LAPACK wants columns, and the transposed gradient of side 1 has them already.
+The workspaces of LAPACK are not in the formulas. The meter sees those of qr, while its result is not yet copied, and so never at the
+peak; those of svd do not pass torch's allocator. Other numbers of the size of a side are left out.
 Source: read off the equations as the files write them. Below 4 bytes an entry factored rules copy g and w
 to float32 on top, which is not in the table.
 """
@@ -57,6 +66,7 @@ from sandbox.optimizers.subzero import SubZero
 from sandbox.optimizers.weight_decay import WeightDecay
 
 DRAW = 8  # bytes of a drawn number
+TURNED = 60 * 60  # numbers of the block through which torch copies a matrix with its rows for columns, and the least that pass it
 
 
 @singledispatch
@@ -119,22 +129,33 @@ def _(rule: ParameterScale, shape: Shape, element: int = 4) -> int:
     return max(temporaries_of(rule.inner, shape, element), outliving(rule.inner, shape, element) + 2 * element * math.prod(shape))
 
 
-@temporaries_of.register(GaLore)
-@temporaries_of.register(I3S)
-def _(rule: GaLore | I3S, shape: Shape, element: int = 4) -> int:
-    return decomposition(shape, element)
+@temporaries_of.register
+def _(rule: GaLore, shape: Shape, element: int = 4) -> int:
+    if rule.side == "both":
+        return decomposition(shape, element, 0)
+    side = compressed(rule.side, shape)
+    return max(decomposition(shape, element, side), _inside(rule, side, shape, element))
+
+
+@temporaries_of.register
+def _(rule: I3S, shape: Shape, element: int = 4) -> int:
+    side = compressed(rule.side, shape)
+    return 2 * DRAW * min(shape) + max(decomposition(shape, element, side), _inside(rule, side, shape, element))
 
 
 @temporaries_of.register
 def _(rule: GoLore, shape: Shape, element: int = 4) -> int:
     step = outliving(rule, shape, element) + 2 * element * math.prod(shape)
-    drawn = DRAW * shape[compressed(rule.side, shape)] * rule.rank
-    return max(step, decomposition(shape, element) + drawn) if rule.random_from else step
+    side = compressed(rule.side, shape)
+    drawn = DRAW * shape[side] * rule.rank
+    largest = decomposition(shape, element, side) if rule.random_from else factorisation(shape[side], rule.rank)
+    return max(step, drawn + max(largest, _inside(rule, side, shape, element)))
 
 
 @temporaries_of.register
 def _(rule: RSO, shape: Shape, element: int = 4) -> int:
-    return outliving(rule, shape, element) + element * (math.prod(shape) + 2 * rule.rank * shape[1 - rule.side])
+    step = outliving(rule, shape, element) + element * (math.prod(shape) + 2 * rule.rank * shape[1 - rule.side])
+    return max(step, drawing(rule, shape[rule.side], element))
 
 
 @temporaries_of.register
@@ -159,14 +180,13 @@ def _(rule: SGCAdam, shape: Shape, element: int = 4) -> int:
 @temporaries_of.register
 def _(rule: CESGC, shape: Shape, element: int = 4) -> int:
     small = (rule.rank, max(shape))
-    return decomposition(shape, element) + measuring(rule.inner, small, element) // element * DRAW
+    return decomposition(shape, element, 0 if shape[0] <= shape[1] else 1) + measuring(rule.inner, small, element) // element * DRAW
 
 
 @temporaries_of.register
 def _(rule: SubZero, shape: Shape, element: int = 4) -> int:
     (m, n), r = rule.matrix_shape(shape), rule.rank
-    drawing = DRAW * ((m + n) * r + m * r + 3 * n * r + 2 * r * r)
-    return max(outliving(rule, shape, element) + element * (m * n + m * r + 2 * r * r), drawing)
+    return max(outliving(rule, shape, element) + element * (m * n + m * r + 2 * r * r), subspaces(m, n, r))
 
 
 def outliving(rule: Rule, shape: Shape, element: int) -> int:
@@ -183,6 +203,40 @@ def outliving(rule: Rule, shape: Shape, element: int) -> int:
     return state + DRAW * sum(rule.matrix_shape(shape)) * rule.rank if isinstance(rule, SubZero) else state
 
 
-def decomposition(shape: Shape, element: int) -> int:
-    """A finite copy, LAPACK's copy, and the two factors (m, k) and (k, n), k = min(m, n)."""
-    return element * (3 * math.prod(shape) + min(shape) ** 2)
+def decomposition(shape: Shape, element: int, side: int) -> int:
+    """A finite copy, LAPACK's copy, the two factors (m, k) and (k, n), k = min(m, n), and the singular values; side: the compressed one."""
+    e, k, size = max(element, 4), min(shape), math.prod(shape)
+    return e * (3 * size + k * k + k + (0 if side else copied(size)))
+
+
+def copied(size: int) -> int:
+    """Numbers of the block through which a matrix of this many goes when it is copied with its rows for columns."""
+    return TURNED if size >= TURNED else 0
+
+
+def factorisation(d: int, r: int) -> int:
+    """Beside a (d, r) draw, while it becomes orthonormal columns: Q, R, Q with its signs, and that again by rows."""
+    return DRAW * (3 * d * r + r * r + copied(d * r))
+
+
+def subspaces(m: int, n: int, r: int) -> int:
+    """The draw of both sides, and one after the other of its factorisations; the first result is beside the second."""
+    return DRAW * (m + n) * r + max(factorisation(m, r), DRAW * m * r + factorisation(n, r))
+
+
+def drawing(rule: RSO, d: int, element: int) -> int:
+    """The draw of a basis of d inputs, what becomes of it by the law of the rule, in float64, and that in the dtype of the weight."""
+    entries = d * rule.rank
+    if rule.law == "haar":
+        return DRAW * entries + factorisation(d, rule.rank)
+    if rule.law == "coordinate":
+        return DRAW * (3 * entries + d)
+    return (2 * DRAW + (element if element < DRAW else 0)) * entries
+
+
+def _inside(rule: GaLore | GoLore | I3S, side: int, shape: Shape, element: int) -> int:
+    """The step of the inner rule in a new basis: that basis, turned moments, the coefficients of gradient and weight."""
+    small = (rule.rank, shape[1]) if side == 0 else (shape[0], rule.rank)
+    coefficients = element * math.prod(small)
+    turning = coefficients if rule.on_refresh == "rotate" and state_of(rule.inner, small, element) else 0
+    return element * shape[side] * rule.rank + turning + 2 * coefficients + temporaries_of(rule.inner, small, element)

@@ -4,7 +4,7 @@
     activations   storages that autograd keeps after forward, the batch among them, parameters excepted
     gradients     most bytes of all `.grad` together during backward
     state         storages of the optimizer's state after the second step; in place, subspaces of low-rank directions among them
-    temporaries   most that the update had beside weights, gradients and that state; in place, the estimated gradient among them
+    temporaries   most that the update had beside weights, gradients and that state; in place, drawing and the estimated gradient too
     peak          weights, batch, and the most that two steps in a row had alive beside them, by the record of the allocator
 
 Two steps, because a frame refreshes at the first and a state is whole at the second. Compare with sandbox/memory/forecasts.py.
@@ -129,12 +129,17 @@ def _in_backward(model: nn.Module, optimizer: Fused) -> tuple[int, int]:
 
 
 def _in_place(fresh: Fresh, batch_BT: Tensor, weights: int) -> Measured:
-    """Nothing is kept and there is no `.grad`: the estimate of one tensor and its step are temporaries of `apply`."""
+    """Nothing is kept and there is no `.grad`: subspaces, the estimate of one tensor and its step are temporaries of `update`."""
     model, optimizer = fresh()
-    zeros = [0.0] * len(optimizer.measure(next_token_loss(model, batch_BT)).coefficients)
-    applied = allocations(lambda: (optimizer.apply(zeros), optimizer.apply(zeros)))
-    state, subspaces = optimizer_bytes(optimizer), state_bytes(vars(optimizer)["_factors"])  # the latter made by `measure`
+    smallest = min(model.parameters(), key=lambda p: p.numel())
+
+    def update() -> None:
+        """A loss that reads one small tensor, so that the forward pass does not count."""
+        optimizer.apply([0.0] * len(optimizer.measure(lambda: smallest.sum()).coefficients))
+
+    updated = allocations(lambda: (update(), update())).peak
+    kept = optimizer_bytes(optimizer) + state_bytes(vars(optimizer)["_factors"])
     model, optimizer = fresh()
     loss = next_token_loss(model, batch_BT)
     peak = allocations(lambda: (optimizer.step(loss), optimizer.step(loss))).peak
-    return Measured(weights, 0, 0, state + subspaces, applied.peak - state, weights + tensor_bytes([batch_BT]) + peak)
+    return Measured(weights, 0, 0, kept, updated - kept, weights + tensor_bytes([batch_BT]) + peak)

@@ -17,7 +17,7 @@ order of the parameters, in the dtype and on the device of the weight.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -121,12 +121,19 @@ class Draws:
         factors = self._factors(name, probe.indices[name], shape)
         return largest if factors is None else largest * abs(factors.mu) * math.prod(factors.core) ** 0.5
 
+    def prepare(self, probes: Iterable[Probe], params: Mapping[str, Tensor]) -> None:
+        """Draws the subspaces that are due, now and not where a weight is first read; the old one of a tensor goes before its new one."""
+        for probe in probes:
+            for name, index in probe.indices.items():
+                self._factors(name, index, tuple(params[name].shape))
+
     def _factors(self, name: str, index: int, shape: tuple[int, ...]) -> Factors | None:
         low_rank = self.directions.low_rank
         if low_rank is None or not low_rank.takes(name, shape):
             return None
         refreshed = low_rank.refreshed()
         if self.factors.get(name, (None,))[0] != refreshed:
+            self.factors.pop(name, None)
             self.factors[name] = refreshed, low_rank.factors(index, shape)
         return self.factors[name][1]
 

@@ -177,7 +177,9 @@ class InPlace(torch.optim.Optimizer):
     def _directions(self) -> InChunks:
         oracle, k = self._now(), self.param_groups[0]["step"]
         draws = Draws(oracle.directions, key_of(generator(self._seed, ORACLE_STREAM, k)), self._factors)
-        return InChunks(draws, oracle.probes(tuple(self._params)), self._params)
+        probes = oracle.probes(tuple(self._params))
+        draws.prepare(probes, self._params)  # before the forward pass, so that no refresh is beside its activations
+        return InChunks(draws, probes, self._params)
 
     def _loss(self, closure: Callable[[], Tensor], multipliers: Multipliers) -> Tensor:
         """The closure's loss with the weights seen at w + sum of c z."""

@@ -20,15 +20,14 @@ Letters: r = rank, n = inputs, f = width of the feed-forward layer, h = heads.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sandbox.draws import generator
-from sandbox.optimizers.base import Empty, Rule, State, due
-from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.base import Rule, State, due
 from sandbox.optimizers.parameter_scale import levels
 from sandbox.optimizers.rso import RSO, RSOState
 from sandbox.optimizers.settings import learning_rate
@@ -62,11 +61,6 @@ class Coefficients:
 
 def frame_of(rule: Rule) -> Rule:
     return rule.inner if isinstance(rule, WeightDecay) else rule
-
-
-def decay(rule: WeightDecay, w: Tensor) -> Tensor:
-    """The part of the step of WeightDecay that does not come from its inner rule."""
-    return replace(rule, inner=GradientDescent(learning_rate(rule))).step(torch.zeros_like(w), Empty(), w)[0]
 
 
 class Subspace(torch.optim.Optimizer):
@@ -160,8 +154,7 @@ class Subspace(torch.optim.Optimizer):
     def _move(self, w: Tensor, rule: Rule, bad: set[Tensor]) -> None:
         slot, entry = self._slots[w], self.state[w]
         if w in self._layers and isinstance(rule.inner, WeightDecay):
-            layer = self._layers[w][0]
-            layer.W.add_(decay(rule.inner, layer.merged()))
+            self._layers[w][0].shrink(learning_rate(rule.inner) * rule.inner.weight_decay)
         slot.move(w, sanitised(w.grad, slot.kept) if w in bad else w.grad, rule, entry)
         if w in self._layers and due(frame_of(slot.rule.inner), entry["step"]):
             self._begin_round(w, entry["step"])
@@ -171,7 +164,7 @@ class Subspace(torch.optim.Optimizer):
         """Merges B into W and draws the P of the steps from k on; RSO's refresh does not look at a gradient."""
         (layer, position), slot, entry = self._layers[B], self._slots[B], self.state[B]
         frame, W, seen = frame_of(slot.rule.inner), layer.W, self._precision.seen(B.detach())
-        W.add_(seen @ layer.P.T.to(seen.dtype))
+        layer.merge(seen)
         inner = read(slot.structure, entry) if k else slot.rule.init(seen)
         draw = frame.draw(generator(self._seed, position, k), tuple(W.shape))
         state = frame.refresh(W, RSOState(layer.P, seen, inner), W, draw)

@@ -12,9 +12,13 @@ Source: Chen et al. (2025), https://arxiv.org/abs/2502.07222 (its body was not r
 Letters: m outputs, n inputs, r rank.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+MERGED = 2**16  # entries of B P^T that are there at a time where W is written, or one row
 
 
 class Projection:
@@ -64,6 +68,24 @@ class SubspaceLinear(nn.Module):
     def merged(self) -> Tensor:
         """The same without a gradient."""
         return self.weight.detach()
+
+    @torch.no_grad()
+    def merge(self, B_mr: Tensor) -> None:
+        """W <- W + B P^T, in place; made in the dtype of B, some rows at a time."""
+        Pt_rn = self.P.T.to(B_mr.dtype)
+        for W, B in self._rows(B_mr):
+            W.add_(B @ Pt_rn)
+
+    @torch.no_grad()
+    def shrink(self, share: float | Tensor) -> None:
+        """W <- W - share (W + B P^T), in place, some rows at a time; B stays."""
+        for W, B in self._rows(self.B):
+            W.sub_((B @ self.P.T).add_(W).mul_(share))
+
+    def _rows(self, B_mr: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of W and B that belong together, at most MERGED entries of W."""
+        each = max(1, MERGED // max(1, self.in_features))
+        yield from zip(self.W.split(each), B_mr.split(each), strict=True)
 
     def dense(self) -> nn.Linear:
         """A plain layer with the merged weight and the same bias."""

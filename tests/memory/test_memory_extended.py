@@ -138,14 +138,56 @@ ROUTES = {
 
 @families
 @pytest.mark.parametrize("name", ROUTES)
-def test_sherl(name, family):
+@pytest.mark.parametrize(("shell", "dtype"), [(Stepwise, torch.float32), (Fused, torch.float64)], ids=["stepwise", "fused"])
+def test_sherl(shell, dtype, name, family):
     """Temporaries 1 %: biases of a narrow route are not small beside its matrices."""
     (kw, sequences, tokens), route = ROUTES[name]
     config = SherlConfig(family(**kw, tied=name in ("gate", "loss", "route")), route)
+    assert_close(*sherl(config, sequences, tokens, shell, dtype), 0.01)
 
+
+def sherl(config: SherlConfig, sequences: int, tokens: int, shell: type, dtype: torch.dtype, rules=ADAM) -> tuple[Forecast, Measured]:
     def fresh():
-        model = build(config, 0)
-        return model, Stepwise([(name, p) for name, p in model.named_parameters() if p.requires_grad], ADAM)
+        model = build(config, 0).to(dtype)
+        return model, shell([(name, p) for name, p in model.named_parameters() if p.requires_grad], rules)
 
-    seen = measured(fresh, tokens_of(config.vocab, sequences, tokens))
-    assert_close(sherl_forecast(config, ADAM, sequences=sequences, tokens=tokens), seen, 0.01)
+    element, kind = torch.empty(0, dtype=dtype).element_size(), "fused" if shell is Fused else "stepwise"
+    made = sherl_forecast(config, rules, sequences=sequences, tokens=tokens, element=element, shell=kind)
+    return made, measured(fresh, tokens_of(config.vocab, sequences, tokens))
+
+
+DECIDES = {  # a moment, and two sizes, routes and rules where it decides; unit features in the first route, cosines in the second
+    "route": (
+        ((dict(vocab=4, width=48, layers=8, heads=2, context=6, ffn=8), 9, 6), Route(0, 3), ADAM),
+        ((dict(vocab=5, width=24, layers=30, heads=2, context=6, ffn=8), 9, 6), Route(0, 12, "add"), SGD),
+    ),
+    "up": (
+        ((dict(vocab=4, width=96, layers=3, heads=1, context=8, ffn=8), 1, 4), Route(0, 1), ADAM),
+        ((dict(vocab=5, width=72, layers=2, heads=2, context=8, ffn=8), 2, 3), Route(1, 2, redundancy="off"), ADAM),
+    ),
+    "down": (
+        ((dict(vocab=4, width=96, layers=3, heads=1, context=8, ffn=8), 1, 4), Route(0, 1), "down"),
+        ((dict(vocab=5, width=72, layers=5, heads=2, context=8, ffn=8), 2, 3), Route(1, 2, "add"), "down"),
+    ),
+}
+
+
+@families
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize("at", DECIDES)
+def test_every_moment_of_the_route_can_be_the_peak(at, size, family):
+    """Without a step that is larger: in the fused shell, in both dtypes in turn; tied and untied in turn."""
+    (kw, sequences, tokens), route, rule = DECIDES[at][size]
+    config = SherlConfig(family(**kw, tied=size == 1), route)
+    trained = [name for name, p in config.module().named_parameters() if p.requires_grad]
+    rules = {name: ADAM if name.startswith("downs.") else SGD for name in trained} if rule == "down" else rule
+    made, seen = sherl(config, sequences, tokens, Fused, (torch.float32, torch.float64)[size], rules)
+    assert made.at == at
+    assert made.peak == pytest.approx(seen.peak, rel=0.002)
+
+
+def test_sherl_in_a_shell_without_backward_is_refused():
+    config = SherlConfig(GPTConfig(vocab=5), Route(1, 2))
+    for shell, element in (("in place", 4), ("subspace", 4), ("fused", 2)):
+        with pytest.raises(ValueError, match=f"shells stepwise and fused with 4 or 8 bytes a number, got '{shell}' with {element}: "):
+            sherl_forecast(config, SGD, sequences=1, tokens=2, element=element, shell=shell)

@@ -91,8 +91,8 @@ def test_forecast_is_the_meter_in_every_shell(shell, sizes, family, tied):
 @pytest.mark.parametrize("family", [GPTConfig, LlamaConfig])
 @pytest.mark.parametrize("sizes", [MANY_TOKENS, LARGE_TABLE], ids=["tokens", "table"])
 def test_forecast_is_the_meter_for_layers_of_rso(sizes, family):
-    """The gradient, the state and the activations of coefficients; Adam, whose moments are of B alone."""
-    assert_close(differences(RSO(Adam(0.1), 4, 200), sizes, family=family, tied=True, shell="subspace"), 0.02)
+    """The gradient, the state and the activations of coefficients; Adam, whose moments are of B alone. Rounds of one step."""
+    assert_close(differences(RSO(Adam(0.1), 4, 1), sizes, family=family, tied=True, shell="subspace"), 0.003)
 
 
 SYSTEMS = {
