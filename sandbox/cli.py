@@ -129,36 +129,44 @@ def report(out: Out = None, as_json: Json = False, root: Root = None) -> None:
 
 @app.command()
 def hessian(
-    family: Annotated[Literal["gpt", "llama"], typer.Option(help="which tiny transformer")] = "llama",
-    width: Annotated[int, typer.Option(help="width of the model, at least 8")] = 16,
-    steps: Annotated[int, typer.Option(help="steps of AdamW before the Hessian is taken; 0: at the start")] = 0,
-    seed: Annotated[int, typer.Option(help="draws weights, batches and the random partition")] = 0,
+    target: Annotated[str, typer.Argument(help="gpt, llama, module:function, or the folder of a Hugging Face causal LM")] = "llama",
+    tensors: Annotated[list[str] | None, typer.Option(help="names or patterns (*); none: all matrices", show_default=False)] = None,
+    width: Annotated[int, typer.Option(help="of a built-in model, at least 8")] = 16,
+    steps: Annotated[int, typer.Option(help="of AdamW on a built-in model before the Hessian is taken; 0: at the start")] = 0,
+    at: Annotated[str, typer.Option(help="shares of those steps, e.g. 0,0.01,0.5,1")] = "1",
     text: Annotated[str, typer.Option(help="kjv, a text file, or a folder of .txt files")] = "kjv",
-    out: Annotated[Path, typer.Option(help="folder for hessian.svg")] = Path("results"),
+    context: Annotated[int, typer.Option(help="tokens of a window, for a folder")] = 32,
+    windows: Annotated[int, typer.Option(help="number of windows, for a folder")] = 8,
+    exact: Annotated[int, typer.Option(help="entries of a tensor up to which its Hessian is computed whole")] = 2048,
+    within: Annotated[float, typer.Option(help="of larger ones: half of the 95 % interval of a mass, relative to it")] = 0.05,
+    seed: Annotated[int, typer.Option(help="draws weights, batches, probes and the random partition")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for hessian.json and the pictures")] = Path("results/hessian"),
+    fresh: Fresh = False,
     as_json: Json = False,
 ) -> None:
-    """Exact Hessian of one transformer block: mass inside Adam-mini's blocks against random ones, and a heat map.
+    """Block structure of a model's Hessian, tensor by tensor: mass inside blocks against chance, spectra, a heat map.
 
-    Example: sandbox hessian --family gpt --width 16
+    Goes on where an earlier call with the same OUT was stopped.
+
+    Example: sandbox hessian gpt --steps 200 --at 0,0.5,1
     """
-    from sandbox.cli_hessian import hessian_of
-    from sandbox.curvature import structure
+    from sandbox.cli_hessian import Kept, hessian_command
+    from sandbox.curvature.survey import Cost
+    from sandbox.hessian_targets import Choice, targets_of
     from sandbox.outputs import require_writable
-    from sandbox.report import figures
-    from sandbox.report.terminal import console, mass_table
+    from sandbox.report.terminal import console, mass_table, progress_bar
 
     require_writable(out)
-    matrix, partitions = hessian_of(family, width, steps=steps, seed=seed, text=text)
-    rows = structure.within(matrix, partitions)
-    picture = structure.heat_map(matrix)
-    path = out / "hessian.svg"
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(figures.heat_map(picture.values, [round(edge) for edge in picture.edges], f"{family} block, |H|"))
+    cost, kept = Cost(exact=exact, within=within), Kept(out / "hessian.json", fresh=fresh)
+    targets = targets_of(target, Choice(width, steps, at, text, context, windows, seed))
+    for note in (one.note for one in targets if one.note):
+        typer.echo(note, err=True)
+    with progress_bar() as say:
+        rows, files = hessian_command(targets, tensors or [], kept, cost=cost, seed=seed, say=say)
     if as_json:
-        plain = ({k: v if v == v else None for k, v in asdict(row).items()} for row in rows)  # one block: no excess
-        return print_json([{"id": f"{row['name']}/{row['partition']}", "status": "measured"} | row for row in plain])
+        return print_json(rows)
     console().print(mass_table(rows))
-    typer.echo(f"wrote {path}")
+    typer.echo("\n".join(f"wrote {file}" for file in files))
 
 
 @app.command()

@@ -1,32 +1,146 @@
-"""What `sandbox hessian` computes: the exact Hessian of a one-block transformer on real text, and two partitions of it."""
+"""What `sandbox hessian` does: survey every tensor of every target, keep each as it is done, and draw what was found.
 
+Kept in OUT/hessian.json: one entry per tensor and target, by a key that covers weights, batches, partitions, cost and seed. What is
+there is not computed again, so a survey that was stopped goes on.
+"""
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from sandbox.curvature.hessian import dense_hessian
-from sandbox.models import gpt, llama, partitions
-from sandbox.models.cuts import adam_mini
-from sandbox.models.language import LanguageProblem, fitted
-from sandbox.models.tokenizers import Characters
-from sandbox.optimizers.adamw import AdamW
-from sandbox.run import run
+from sandbox.curvature import structure
+from sandbox.curvature.dense import dense
+from sandbox.curvature.hessian import Hessian
+from sandbox.curvature.heterogeneity import Spectrum
+from sandbox.curvature.objective import objective
+from sandbox.curvature.operators import hessian
+from sandbox.curvature.survey import Cost, MassRow, Target, TensorSurvey, check_target, key_of, survey_tensor
+from sandbox.models.text import write_atomically
+from sandbox.report import figures, hessian_figures
+
+Progress = Callable[[int, int, str], None]
+PICTURE = 6_000  # entries of a whole Hessian that is drawn: 144 MB in float32, a minute of work at most
 
 
-def hessian_of(family: str, width: int, *, steps: int, seed: int, text: str) -> tuple[Any, dict[str, Any]]:
-    """The Hessian in the tensors of a one-block model on real text (embedding and head left out), and two partitions of it.
+@dataclass(frozen=True)
+class Done:
+    """One tensor of one target."""
 
-    Raises ValueError for fewer than 0 steps.
-    """
-    if steps < 0:
-        raise ValueError(f"the Hessian is taken after steps >= 0 of AdamW (0: at the start), got {steps}")
+    target: str
+    survey: TensorSurvey
+
+
+class Kept:
+    """What earlier calls found, in one file. Raises ValueError for a file that is none of ours."""
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path, self.found = path, {}
+        if path.exists() and not fresh:
+            try:
+                self.found = {key: _read(one) for key, one in json.loads(path.read_text())["surveys"].items()}
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path} must be what an earlier survey wrote, but: {error}; move it away or give --fresh") from error
+
+    def keep(self, key: str, one: TensorSurvey) -> None:
+        self.found[key] = one
+        write_atomically(self.path, json.dumps({"surveys": {k: _written(v) for k, v in self.found.items()}}).encode())
+
+
+def chosen(target: Target, patterns: Sequence[str]) -> list[str]:
+    """The tensors that a pattern names (none: all matrices). Raises ValueError for a pattern that names nothing."""
+    names = list(target.params)
+    if not patterns:
+        return [name for name in names if target.params[name].ndim >= 2]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise ValueError(f"--tensors {pattern!r} must name a tensor, but {target.title} has {names}")
+    return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+
+
+def surveyed(
+    targets: Sequence[Target], patterns: Sequence[str], kept: Kept, *, cost: Cost, seed: int, say: Progress = lambda *_: None
+) -> Iterator[Done]:
+    """One `Done` after the other. Raises ValueError, before the work on a target, where its loss or a partition does not fit."""
     torch.set_num_threads(1)
-    config = {"gpt": gpt.GPTConfig, "llama": llama.LlamaConfig}[family]
-    model = config(vocab=2, width=width, layers=1, heads=4, context=16)
-    problem = fitted(LanguageProblem(model, text=text, tokenizer=Characters(), batch_size=8, dtype="float64"))
-    final = run(problem, AdamW(lr=3e-3), steps=steps, seed=seed).final if steps else problem.start(seed)
-    params = {name: torch.as_tensor(tensor) for name, tensor in final.items()}
-    names = [name for name, role in problem.roles.items() if role.kind not in ("embedding", "position", "head")]
-    cuts = partitions.from_blocks(adam_mini(problem.roles, problem.shapes), problem.shapes)
-    matrix = dense_hessian(problem, params, problem.batch(seed, steps), names=names)
-    return matrix, {"adam-mini": cuts, "random": partitions.random_like(cuts, seed)}
+    plan = [(target, chosen(target, patterns)) for target in targets]
+    total, done = sum(len(names) for _, names in plan), 0
+    for target, names in plan:
+        keys = {name: key_of(target, name, cost, seed) for name in names}
+        if any(key not in kept.found for key in keys.values()):
+            check_target(target, names)
+        for name, key in keys.items():
+            say(done, total, f"{target.title}: {name}")
+            if key not in kept.found:
+                kept.keep(key, survey_tensor(target, name, cost=cost, seed=seed))
+            done += 1
+            yield Done(target.title, kept.found[key])
+    say(done, total, "done")
+
+
+def hessian_command(
+    targets: Sequence[Target], patterns: Sequence[str], kept: Kept, *, cost: Cost, seed: int, say: Progress
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    """The rows of the survey as plain values, and the pictures that were written beside what is kept."""
+    done = list(surveyed(targets, patterns, kept, cost=cost, seed=seed, say=say))
+    rows = [_plain(one.target, row) for one in done for row in one.survey.rows]
+    pictures = {"spectra": hessian_figures.spectra(_by_tensor(done), "spectra")}
+    if len(targets) > 1:
+        titles = [target.title for target in targets]
+        pictures["excess"] = hessian_figures.over_targets(_excess(rows), titles, "excess")
+    last = whole_matrix(targets[-1], chosen(targets[-1], patterns), PICTURE)
+    if last is not None:
+        picture = structure.heat_map(last)
+        edges = [round(edge) for edge in picture.edges]
+        pictures["hessian"] = figures.heat_map(picture.values, edges, f"{targets[-1].title}, |H|")
+    return rows, [_write(kept.path.parent / f"{name}.svg", drawn) for name, drawn in pictures.items()]
+
+
+def _plain(target: str, row: MassRow) -> dict[str, Any]:
+    """JSON has no nan: an excess that does not exist (one block, or a diagonal Hessian) is null."""
+    values = {key: None if value != value else value for key, value in asdict(row).items()}
+    return {"id": f"{target}/{row.name}/{row.partition}", "status": "measured", "target": target} | values
+
+
+def _by_tensor(done: Sequence[Done]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for one in done:
+        spectrum = one.survey.spectrum
+        found.setdefault(one.survey.name, {})[one.target] = (spectrum.nodes, spectrum.weights)
+    return found
+
+
+def _excess(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        excess = float("nan") if row["excess"] is None else row["excess"]
+        found.setdefault(row["name"], {}).setdefault(row["partition"], []).append(excess)
+    return found
+
+
+def _write(path: Path, drawn: bytes) -> Path:
+    write_atomically(path, drawn)
+    return path
+
+
+def whole_matrix(target: Target, names: Sequence[str], most: int) -> Hessian | None:
+    """The Hessian in the named tensors together, float32; None where they hold more than `most` entries."""
+    if sum(target.params[name].numel() for name in names) > most:
+        return None
+    matrix = hessian(objective(target.loss, target.params, target.batches, names=names, dtype=torch.float32))
+    return Hessian(dense(matrix), matrix.layout)
+
+
+def _written(one: TensorSurvey) -> dict[str, Any]:
+    spectrum = {"nodes": one.spectrum.nodes.tolist(), "weights": one.spectrum.weights.tolist()}
+    return {"name": one.name, "rows": [asdict(row) for row in one.rows], "spectrum": spectrum}
+
+
+def _read(one: dict[str, Any]) -> TensorSurvey:
+    spectrum = Spectrum(np.array(one["spectrum"]["nodes"]), np.array(one["spectrum"]["weights"]))
+    return TensorSurvey(one["name"], tuple(MassRow(**row) for row in one["rows"]), spectrum)

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "report": {"ledger", "verdict", "theory"},
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
-    "cli_hessian": {"curvature", "models", "optimizers", "run"},
+    "hessian_targets": {"curvature", "models", "optimizers", "run", "problems"},
+    "cli_hessian": {"curvature", "models", "report"},
     "cli_card": {"handoff"},
     "cli": EVERY_ROOM,
 }

@@ -126,7 +126,7 @@ def test_inconclusive_says_how_many_seeds_would_decide(here, folder):
         (["check", "--out", "/proc/results"], "/proc/results cannot"),
         (["report", "--out", "pyproject.toml/deep"], "pyproject.toml/deep cannot"),
         (["hessian", "--out", "pyproject.toml"], "pyproject.toml cannot"),
-        (["hessian", "--steps", "-1"], "after steps >= 0 of AdamW (0: at the start), got -1"),
+        (["hessian", "--steps", "-1"], "of steps >= 0 of AdamW (0: at the start), got -1"),
         (["list", "--root", "/nowhere"], "/nowhere/experiments is not a folder"),
         (["prove"], "has none; name another root"),
     ],
@@ -270,13 +270,17 @@ def test_every_bound_of_the_package_names_a_proof_that_is_there(root):
 
 
 @pytest.mark.slow
-def test_hessian_writes_a_picture_and_strict_json(here, folder):
-    code, out, _ = here("hessian", "--width", "8", "--json", "--out", str(folder.path))
+def test_hessian_writes_pictures_and_strict_json(here, folder):
+    code, out, _ = here("hessian", "gpt", "--width", "8", "--json", "--out", str(folder.path))
     rows = json.loads(out)
     mass = {row["id"]: row["mass"] for row in rows}
-    assert code == 0 and (folder.path / "hessian.svg").read_text().lstrip().startswith("<")
+    assert code == 0
+    for name in ("hessian.svg", "spectra.svg"):
+        assert (folder.path / name).read_text().lstrip().startswith("<")
     query = next(row["name"] for row in rows if "query" in row["name"])
-    assert mass[f"{query}/adam-mini"] > mass[f"{query}/random"]
+    assert mass[f"gpt step 0/{query}/adam-mini"] > mass[f"gpt step 0/{query}/random"]
+    code, out, err = here("hessian", "gpt", "--width", "8", "--tensors", "*query.weight", "--out", str(folder.path))
+    assert code == 0 and "adam-mini" in out and "wrote" in out and query in out and err == ""
 
 
 def test_a_card_that_is_not_there(here):

@@ -21,6 +21,7 @@ Departures from the paper: none; it defines no number. tau is `recalled`: the pa
 matrix.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,8 +99,12 @@ def block_mass(H: np.ndarray, labels: np.ndarray | torch.Tensor) -> float:
 
 def chance_mass(H: np.ndarray, labels: np.ndarray | torch.Tensor) -> float:
     """The mean of `block_mass` over all partitions with the sizes of this one, exactly."""
-    n, delta = len(H), diagonal_share(H)
-    pairs = sum(len(b) * (len(b) - 1) for b in groups(labels, n))
+    return chance_of(diagonal_share(H), [len(b) for b in groups(labels, len(H))])
+
+
+def chance_of(delta: float, sizes: Sequence[int]) -> float:
+    """null of the module's equations, from the diagonal's share and the sizes of the blocks."""
+    n, pairs = sum(sizes), sum(size * (size - 1) for size in sizes)
     return delta + (1.0 - delta) * pairs / (n * (n - 1)) if n > 1 else 1.0
 
 

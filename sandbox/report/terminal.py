@@ -5,7 +5,7 @@ Narrow terminals lose the columns that matter least, never a row; a file or a pi
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -188,14 +188,16 @@ def proof_table(checked: Sequence[Checked]) -> Table:
     return made
 
 
-def mass_table(rows: Sequence[Any]) -> Table:
+def mass_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Hessian mass inside the blocks of each partition; `null` is what blocks of these sizes hold by chance."""
+    names = ("target", "tensor", "partition", "blocks", "mass", "95 %", "null", "excess")
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    for name in ("tensor", "partition", "blocks", "mass", "null", "excess"):
-        made.add_column(name, justify="left" if name in ("tensor", "partition") else "right")
+    for name in names:
+        made.add_column(name, justify="left" if name in names[:3] else "right")
     for row in rows:
-        numbers = (f"{x:.4f}" for x in (row.mass, row.null, row.excess))
-        made.add_row(row.name, row.partition, str(row.n_blocks), *numbers)
+        mass, null, excess = ("-" if row[key] is None else f"{row[key]:.4f}" for key in ("mass", "null", "excess"))
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if row["high"] > row["low"] else "exact"
+        made.add_row(row["target"], row["name"], row["partition"], str(row["n_blocks"]), mass, interval, null, excess)
     return made
 
 

@@ -1,0 +1,117 @@
+"""A survey that is kept tensor by tensor, goes on where it stopped, and shows what a dense Hessian says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sandbox.cli_hessian import PICTURE, Kept, chosen, hessian_command, surveyed, whole_matrix
+from sandbox.curvature import survey
+from sandbox.curvature.block_mass import block_mass, chance_mass
+from sandbox.curvature.objective import supervised
+from sandbox.curvature.survey import Cost
+from sandbox.hessian_targets import of_module
+
+
+def target(seed=0, title="mine"):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    x, y = torch.randn(20, 6), torch.randint(3, (20,))
+    return of_module(title, model, supervised(model, nn.functional.cross_entropy), [(x, y)], seed)
+
+
+def exact_blocks(one, name):
+    """The tensor's own Hessian by torch, float64."""
+    fixed = {n: p.detach().double() for n, p in one.params.items()}
+    x, y = one.batches[0]
+    n = fixed[name].numel()
+    H = torch.func.hessian(lambda w: one.loss({**fixed, name: w}, (x.double(), y)))(fixed[name])
+    return H.reshape(n, n).numpy()
+
+
+@pytest.mark.parametrize(("exact", "tolerance"), [(100, 1e-4), (0, 0.1)])  # float32 second derivatives; probes to 5 %, twice that
+def test_rows_are_those_of_the_dense_hessian(tmp_path, exact, tolerance):
+    one = target()
+    rows = [row for done in surveyed([one], [], Kept(tmp_path / "h.json"), cost=Cost(exact=exact), seed=0) for row in done.survey.rows]
+    assert {(row.name, row.partition) for row in rows} == {(n, p) for n in ("0.weight", "2.weight") for p in ("rows", "columns", "random")}
+    for row in rows:
+        H, label = exact_blocks(one, row.name), one.partitions[row.partition].labels[row.name]
+        assert row.mass == pytest.approx(block_mass(H, label), rel=tolerance)
+        assert row.null == pytest.approx(chance_mass(H, label), rel=tolerance, abs=tolerance / 2)
+        assert (row.high > row.low) == (exact == 0 and row.n_products != row.size)
+
+
+def test_the_spectrum_is_that_of_the_tensor(tmp_path):
+    one = target()
+    for done in surveyed([one], ["2.weight"], Kept(tmp_path / "h.json"), cost=Cost(), seed=0):
+        wanted = np.linalg.eigvalsh(exact_blocks(one, "2.weight"))
+        assert np.allclose(np.sort(done.survey.spectrum.nodes), wanted, atol=1e-5 * wanted.max())  # float32
+
+
+def test_a_survey_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    path, one = tmp_path / "h.json", target()
+    steps = surveyed([one], [], Kept(path), cost=Cost(), seed=0)
+    first = next(steps)
+    steps.close()  # stopped after one tensor
+    assert len(json.loads(path.read_text())["surveys"]) == 1
+    seen = []
+    real = survey.survey_tensor
+    monkeypatch.setattr("sandbox.cli_hessian.survey_tensor", lambda t, name, **how: seen.append(name) or real(t, name, **how))
+    again = list(surveyed([one], [], Kept(path), cost=Cost(), seed=0))
+    assert seen == ["2.weight"] and again[0].survey.rows == first.survey.rows
+    assert list(surveyed([one], [], Kept(path), cost=Cost(), seed=0))[1].survey.rows == again[1].survey.rows and seen == ["2.weight"]
+
+
+@pytest.mark.parametrize("change", ["weights", "seed", "cost", "fresh"])
+def test_what_changes_the_answer_is_computed_anew(tmp_path, monkeypatch, change):
+    path, seen = tmp_path / "h.json", []
+    list(surveyed([target()], ["0.weight"], Kept(path), cost=Cost(), seed=0))
+    real = survey.survey_tensor
+    monkeypatch.setattr("sandbox.cli_hessian.survey_tensor", lambda t, name, **how: seen.append(name) or real(t, name, **how))
+    one = target(seed=1 if change == "weights" else 0)
+    cost = Cost(within=0.1) if change == "cost" else Cost()
+    list(surveyed([one], ["0.weight"], Kept(path, fresh=change == "fresh"), cost=cost, seed=int(change == "seed")))
+    assert seen == ["0.weight"]
+
+
+def test_patterns_choose_tensors():
+    one = target()
+    assert chosen(one, []) == ["0.weight", "2.weight"]
+    assert chosen(one, ["2.*"]) == ["2.weight", "2.bias"]
+    with pytest.raises(ValueError, match="must name a tensor"):
+        chosen(one, ["attention*"])
+
+
+def test_pictures_and_rows_of_two_points(tmp_path):
+    targets = [target(0, "early"), target(1, "late")]
+    told = []
+    rows, files = hessian_command(targets, [], Kept(tmp_path / "h.json"), cost=Cost(), seed=0, say=lambda *now: told.append(now))
+    assert [file.name for file in files] == ["spectra.svg", "excess.svg", "hessian.svg"]
+    assert all(file.read_text().startswith("<svg") for file in files)
+    assert len(rows) == 2 * 2 * 3 and json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert told[-1][:2] == (4, 4)
+    (one,) = [row for row in rows if row["id"] == "late/2.weight/rows"]
+    assert one["status"] == "measured" and 0 < one["null"] < one["mass"] <= 1
+
+
+def test_a_matrix_that_is_too_large_to_draw_is_left_out():
+    one = target()
+    assert whole_matrix(one, ["0.weight"], 47) is None
+    assert whole_matrix(one, ["0.weight"], 48).matrix.shape == (48, 48)
+    assert PICTURE >= 4_000  # the built-in models fit
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):
+    path = tmp_path / "h.json"
+    path.write_text('{"other": 1}')
+    with pytest.raises(ValueError, match="move it away or give --fresh"):
+        Kept(path)
+    assert path.read_text() == '{"other": 1}'
+
+
+@pytest.mark.parametrize("wrong", [dict(most=1), dict(n_steps=1), dict(within=0.0), dict(exact=-1)])
+def test_a_cost_that_buys_nothing_is_refused(wrong):
+    with pytest.raises(ValueError, match="a survey needs at least"):
+        Cost(**wrong)
