@@ -777,6 +777,12 @@ PREDICTED = {
         "gradient-descent.long-steps.distance": "HOLDS",
         "gradient-descent.long-steps.shorter": "VIOLATED",
     },
+    "zeroth_order_floor": {  # before
+        "zo.floor": "HOLDS",
+        "zo.floor.still": "ATTAINED",
+        "zo.floor.one-sided": "HOLDS",
+        "zo.floor.one-sided.as-central": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
