@@ -1008,6 +1008,14 @@ PREDICTED = {
         "hessian.mixed-entries.weak": "VIOLATED",
         "hessian.mixed-entries.enough": "VIOLATED",
     },
+    "adam_mini_gauges": {
+        "adam-mini.gauge.heads": "HOLDS",
+        "adam.gauge.heads": "VIOLATED",
+        "adam-mini.gauge.value": "VIOLATED",
+        "adam-mini.gauge.value-by-head": "HOLDS",
+        "adam-mini.gauge.inputs": "HOLDS",
+        "adam.gauge.inputs": "VIOLATED",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
