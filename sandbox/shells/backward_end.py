@@ -30,12 +30,12 @@ class Backward:
 
     def __init__(self, broke_off: Callable[[], None]) -> None:
         self._broke_off, self.number = broke_off, 0
-        self.close()
+        self._close()
 
-    def close(self) -> None:
-        """Says that it is over, whatever autograd says later."""
+    def _close(self) -> None:
+        """It is over, whatever autograd says later."""
         self._state: State = "over"
-        self._node: Any = None
+        self._node: Callable[[], Any] | None = None  # weak, for it holds what forward has kept
         self.goes_on: Callable[[], Any] = _nothing
 
     def settle(self) -> None:
@@ -47,7 +47,7 @@ class Backward:
         """To be called in a hook that is not in the backward known so far: whether it is in another segment of it all the same."""
         node = _outermost_node()
         if self._state == "between":
-            if node is self._node:
+            if node is not None and node is self._node():
                 self._watch("between")
                 return True
             self._breaks_off()
@@ -56,9 +56,10 @@ class Backward:
 
     def _begin(self, node: Any) -> None:
         self.number += 1
-        self._node = node
+        self._node = None
         if node is None:
             return self._watch("over")
+        self._node = weakref.ref(node)
         self._watch("between")
         number = self.number
         node.register_hook(lambda *_: self._surfaced(number))
@@ -76,7 +77,7 @@ class Backward:
         try:
             Variable._execution_engine.queue_callback(end)
         except RuntimeError:  # no backward is running: a hook called by hand
-            self.close()
+            self._close()
 
     def _ended(self, end: "_End") -> None:
         if self.goes_on() is end:
@@ -87,7 +88,7 @@ class Backward:
             self._breaks_off()
 
     def _breaks_off(self) -> None:
-        self.close()
+        self._close()
         self._broke_off()
 
 

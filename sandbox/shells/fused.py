@@ -203,7 +203,6 @@ class Fused(torch.optim.Optimizer):
             raise RuntimeError("the norm was measured, but no backward has moved the weights since; call backward() again before step()")
         self.skipped += self._leave_out_all or bool(self._arrived.left_out)
         self._reset()
-        self._backward.close()
         return loss
 
     def _prepare(self) -> None:

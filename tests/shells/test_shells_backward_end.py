@@ -73,7 +73,8 @@ def between(w: dict[str, Tensor], broken: bool) -> Tensor:
     """It breaks in the outer of two nested segments, when the inner one, of d, is done; nothing is hooked outside of them."""
 
     def outer(x: Tensor) -> Tensor:
-        return checkpoint(layers(w["d"]), layers(w["a"], w["b"], w["c"], broken=broken)(x), use_reentrant=True)
+        x = layers(w["a"], w["b"], w["c"])(x)
+        return checkpoint(layers(w["d"]), Breaks.apply(x) if broken else x, use_reentrant=True)
 
     return checkpoint(outer, X.clone().requires_grad_(), use_reentrant=True).square().sum()
 
