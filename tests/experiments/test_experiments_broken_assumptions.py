@@ -177,3 +177,24 @@ def test_on_a_text_of_one_batch_there_is_no_error(module, monkeypatch):
     monkeypatch.setattr(file, "vectors", lambda k: g)
     assert file.text(file.Text(4), 0)["error"] == pytest.approx(0.0, abs=1e-15)
     file.truth.cache_clear()
+
+
+@pytest.mark.parametrize("loss", ["mu", "L", "spread", "flat"])
+def test_curvatures_at_the_minimum_are_those_that_the_bound_is_given(module, loss):
+    file = module["gradient_descent_noisy_distance"]
+    problem = file.Convex(loss)
+    H = torch.func.hessian(lambda w: problem.loss({"W": w}, None))(file.minimiser(loss))
+    low, high = float(torch.linalg.eigvalsh(H)[0]), float(torch.linalg.eigvalsh(H)[-1])
+    assert high <= problem.facts.L * (1 + 1e-12) and low == pytest.approx({"L": file.L}.get(loss, problem.mu), rel=1e-12)
+
+
+def test_the_least_of_two_clipped_steps(module):
+    """From 1/2 with t = 1/2 the gradients of w^2 / 2 are 1/2 and 1/4."""
+    file = module["gradient_descent_clipped"]
+    (row,) = file.measure(file.Setting("bowl", 2, t=0.5), (0,))
+    assert row["least"] == pytest.approx(0.25, rel=1e-12)
+
+
+def test_a_coupling_of_slow_ends_shows_at_any_strength(claim, rejudged):
+    one = claim["adam-mini.blockwise-rate.coupled.law"]
+    assert rejudged(one, settings=[replace(one.plan.settings[0], c=c, seed=4) for c in (0.1, 0.7)]) is Outcome.HOLDS
