@@ -56,7 +56,7 @@ def check_objective(one: Objective) -> Cost:
 
 def _check(one: Objective) -> Cost:
     """Two gradients and one product, on the batch that weighs most."""
-    batch = one.batches[one.weights.index(max(one.weights))]
+    batch = one.heaviest
     with Watch() as watch:
         value, tensors = _forward(one, batch)
     _check_scalar(value)

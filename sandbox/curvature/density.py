@@ -10,20 +10,18 @@ A picture needs a width. Here it is relative to the range of the nodes: sigma = 
 absolute width shows a block of small curvature as one bump, whatever its spectrum.
 
 Sources: Golub and Meurant (1994); Ghorbani, Krishnan and Xiao (2019), https://arxiv.org/abs/1901.10159; `recalled`.
-Departures: signs instead of normal starts; every new vector is orthogonalised twice against all before it. Without that
-an eigenvalue that has converged comes back as a copy with weight of its own, and after one pass alone a narrow bulk
-below outliers gives nodes beyond the norm. That is why the loop is written out: curvlinops 3.0.1 keeps two vectors,
-and SciPy's eigsh does not give T away. It costs n x steps numbers.
+Departures: signs instead of normal starts; vectors that have lost their orthogonality regain it (see `lanczos`), without which
+an eigenvalue that has converged comes back as a copy with weight of its own.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator
 
-from sandbox.curvature.probes import Estimate, average, require, signs, times
+from sandbox.curvature.lanczos import lanczos
+from sandbox.curvature.probes import Estimate, average, require, signs
 
 TAILS = 4.0  # widths beyond the outermost nodes on a grid; a normal bump has 3e-5 of its mass further out on one side
 
@@ -97,29 +95,10 @@ def spectral_density(operator: LinearOperator, *, n_steps: int = 100, n_probes: 
 
 def lanczos_rule(operator: LinearOperator, start: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of the Gauss rule that a start (n,) not 0 gives after min(n_steps, n) steps, or when its Krylov space closes."""
-    n_steps = min(n_steps, len(start))
-    basis = np.empty((n_steps, len(start)))
-    alphas, betas, scale = [], [], 0.0
-    v = start / np.linalg.norm(start)
-    for step in range(n_steps):
-        basis[step] = v
-        w = times(operator, v[:, None])[:, 0]
-        alphas.append(float(v @ w))
-        scale = max(scale, float(np.linalg.norm(w)))
-        w = _orthogonal(w, basis[: step + 1])
-        beta = float(np.linalg.norm(w))
-        if step + 1 == n_steps or beta <= len(start) * np.finfo(np.float64).eps * scale:
-            break
-        betas.append(beta)
-        v = w / beta
-    nodes, vectors = eigh_tridiagonal(np.array(alphas), np.array(betas))
+    for run in lanczos(operator, start, n_steps):
+        last = run
+    nodes, vectors = last.ritz()
     return nodes, np.square(vectors[0])
-
-
-def _orthogonal(w: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    for _ in range(2):  # after one subtraction a short rest is mostly rounding, which lies anywhere
-        w = w - basis.T @ (basis @ w)
-    return w
 
 
 def _normal(x: np.ndarray) -> np.ndarray:

@@ -59,6 +59,11 @@ class Objective:
     batches: tuple[Any, ...]
     weights: tuple[float, ...]
 
+    @property
+    def heaviest(self) -> Any:
+        """The batch that weighs most."""
+        return self.batches[self.weights.index(max(self.weights))]
+
     def params(self, theta: Tensor) -> Params:
         return {**self.fixed, **self.layout.unflatten(theta)}
 

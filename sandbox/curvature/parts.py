@@ -50,6 +50,15 @@ def pulled(gradient: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Ti
     return value.detach(), _many(lambda v: pull(v)[0])
 
 
+def measured(build: Callable[[], Times], at: Tensor) -> Cost:
+    """By building the graph and multiplying one row."""
+    with Made() as graph:
+        times = build()
+    with Made() as row:
+        times(at[None])
+    return Cost(graph.bytes, row.bytes)
+
+
 def hessian_whole(one: Objective, batch: Any) -> Times:
     return pulled(torch.func.grad(one.part(batch)), one.at)[1]
 
