@@ -55,6 +55,8 @@ def shapes_of(config: Config) -> dict[str, tuple[int, ...]]:
 def spread(config: Config, role: Role, shape: tuple[int, ...]) -> float:
     """Standard deviation of the draw of a matrix."""
     if config.init == "lecun":
+        if role.kind == "convolution":
+            return (prod(shape) / shape[0]) ** -0.5  # inputs of one output: channels of a group times the kernel
         sides = role.output_dims if role.kind in TABLES else role.input_dims
         return prod(shape[d] for d in sides) ** -0.5
     return config.std / (2 * config.layers) ** 0.5 if role.kind in WRITERS else config.std

@@ -112,6 +112,7 @@ TABLE: Mapping[str, Row] = {
     "sandbox.models.sherl.Sherl": Row({**row(score=linear("hidden"), up=linear("hidden")).parameters, "gate": BIAS}),
     "sandbox.models.mlp.Hidden": row(linear=linear("hidden")),
     "sandbox.models.mlp.MLP": row(head=linear("head")),
+    "sandbox.models.cnn.CNN": row(head=linear("head")),
     "sandbox.models.pruned_embedding.PrunedEmbedding": TABLE_ROW,
     "torch.nn.modules.sparse.Embedding": TABLE_ROW,
     "torch.nn.modules.conv.Conv1d": CONVOLUTION,

@@ -1016,6 +1016,15 @@ PREDICTED = {
         "adam-mini.gauge.inputs": "HOLDS",
         "adam.gauge.inputs": "VIOLATED",
     },
+    "hessian_heterogeneity": {
+        "hessian.heterogeneity.raw.cnn": "HOLDS",
+        "hessian.heterogeneity.raw.mlp": "HOLDS",
+        "hessian.heterogeneity.top.cnn": "HOLDS",
+        "hessian.heterogeneity.top.mlp": "HOLDS",
+        "hessian.heterogeneity.log.cnn": "HOLDS",
+        "hessian.heterogeneity.log.mlp": "HOLDS",
+        "hessian.heterogeneity.widths.cnn": "VIOLATED",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -1027,6 +1036,7 @@ TIERS = {
     "adam_mini_leave_one_out": "study",
     "adam_mini_trajectory": "full",
     "hessian_mixed_entries": "full",
+    "hessian_heterogeneity": "full",
     "adam_mini_live": "full",
     "hessian_hidden_growth": "full",
     "hessian_of_transformers": "study",
