@@ -28,7 +28,7 @@ from sandbox.curvature.checks import check_objective
 from sandbox.curvature.coloured_mass import ColouredMass, coloured_mass
 from sandbox.curvature.deflated_mass import Deflation, deflation
 from sandbox.curvature.objective import Objective, objective
-from sandbox.curvature.probes import Estimate, times
+from sandbox.curvature.probes import Estimate, times_in_chunks
 from sandbox.problems.base import Params
 
 Times = Callable[[Tensor], Tensor]
@@ -39,7 +39,8 @@ GROWTH = 4  # rounds grow by at most this factor at once, because the first spre
 class Effort:
     """How far to go. within: half of the 95 % interval of a tensor's mass, relative to the mass.  most: products per tensor.
 
-    n_colours, n_rounds: of the first coloured probes.  dense: tensors of at most so many entries are measured exactly.
+    n_colours, n_rounds: of the first coloured probes.  dense: tensors of at most so many entries in several
+    blocks are measured exactly.
     """
 
     within: float = 0.05
@@ -144,7 +145,7 @@ def _times(one: Objective, batch: Any) -> Times:
 def _measured(operator: LinearOperator, label: np.ndarray, effort: Effort, seed: int) -> tuple[int, int, Estimate, Estimate, Estimate]:
     """size, n_blocks, inside, total, mass."""
     n, n_blocks = operator.shape[0], len(groups(label, operator.shape[0]))
-    found = None if n <= effort.dense else _probed(operator, label, n_blocks, effort, seed)
+    found = None if 1 < n_blocks and n <= effort.dense else _probed(operator, label, n_blocks, effort, seed)
     if found is None:
         return n, n_blocks, *_exact(operator, label)
     return n, n_blocks, found.inside, found.total, found.mass
@@ -190,7 +191,7 @@ def _half_width(mass: Estimate) -> float:
 
 def _exact(operator: LinearOperator, label: np.ndarray) -> tuple[Estimate, Estimate, Estimate]:
     n = operator.shape[0]
-    H = times(operator, np.eye(n, dtype=operator.dtype))
+    H = times_in_chunks(operator, np.eye(n, dtype=operator.dtype), 16)
     total = float(np.square(H).sum())
     share = block_mass(H, check_labels(label, n)) if total else float("nan")
     return tuple(Estimate(value, 0.0, n + 1, n) for value in (share * total if total else 0.0, total, share))

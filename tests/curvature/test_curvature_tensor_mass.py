@@ -69,6 +69,9 @@ def test_every_tensor_of_a_transformer(transformer):
         assert (row.size, row.n_blocks) == (len(H), partition.counts[row.name])
         if row.negligible:
             assert row.name.endswith("key.bias")  # softmax does not see a shift of all keys
+        elif row.n_blocks == 1:
+            assert (row.mass.value, row.mass.standard_error) == (1.0, 0.0)  # known beforehand; the total is probed
+            assert abs(row.total.value - np.square(H).sum()) < 7.0 * row.total.standard_error  # 6 rounds: t of 5 degrees, 0.1 %
         elif not row.mass.standard_error:
             exact += 1
             assert row.mass.value == pytest.approx(truth, rel=1e-9)
