@@ -7,7 +7,8 @@
     temporaries   most that the update had beside weights, gradients and that state; in place, drawing and the estimated gradient too
     peak          weights, batch, and the most that two steps in a row had alive beside them, by the record of the allocator
 
-Two steps, because a frame refreshes at the first and a state is whole at the second. Compare with sandbox/memory/forecasts.py.
+Two steps, because a state is whole at the second; with a refresh at every step the second has it beside all states.
+Compare with sandbox/memory/forecasts.py.
 """
 
 from collections.abc import Callable, Iterator

@@ -6,7 +6,9 @@
 
 The numbers are those of the RSO frame in the stepwise shell: same rules, and draws from the same key (seed, position of
 the weight among the model's parameters, step). The next P is drawn at the end of the last step of a round, because the
-next forward pass needs it. Saved activations of one block, in numbers, norms excluded (b sequences of s tokens):
+next forward pass needs it. Where a round ends, W is written some rows at a time, and so is its decay: B P^T is never there as a
+whole, and what a round's end needs is the draw of the next P (sandbox/memory/forecasts.py). Saved activations of one block, in numbers,
+norms excluded (b sequences of s tokens):
 
     GELU, f = 4n   14 bsn + bhs^2  ->  7 bsn + 6 bsr + bhs^2          (4 bsr where query, key and value share one P)
     ReLU           10 bsn + bhs^2  ->  7 bsn + 6 bsr + bhs^2

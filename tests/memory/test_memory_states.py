@@ -136,15 +136,14 @@ BIG += [
 
 
 def test_formula_of_the_temporaries_is_the_record_of_the_allocator():
-    """Most bytes of two steps beside weight, gradient and state. 4 %: for 192 rows the workspaces of LAPACK are up to that, and
-    the formulas leave them out; without a decomposition 1 %, the numbers of the size of a side."""
+    """Most bytes of two steps beside weight, gradient and state. 1 %: the numbers of the size of a side; with a decomposition 0.2 %."""
     wrong = []
     for rule, shape in BIG:
         w = torch.nn.Parameter(normal(shape, generator(0)).float())
         w.grad = normal(shape, generator(1)).float()
         optimizer = Stepwise([("w", w)], rule)
         seen = allocations(lambda optimizer=optimizer: (optimizer.step(), optimizer.step()))
-        formula, tolerance = temporaries_of(rule, shape), 0.04 if isinstance(rule, GaLore | I3S | CESGC | GoLore) else 0.01
+        formula, tolerance = temporaries_of(rule, shape), 0.002 if isinstance(rule, GaLore | I3S | CESGC | GoLore) else 0.01
         if abs(formula / (seen.peak - seen.left) - 1) > tolerance:
             wrong.append((rule, shape, round(formula / (seen.peak - seen.left) - 1, 4)))
     assert not wrong
