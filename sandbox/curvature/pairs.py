@@ -7,7 +7,8 @@ independent, so over a pair p != q
 
 and over the k (k - 1) pairs the error falls as 1 / k, not as 1 / sqrt(k). The estimate here is the mean of four: y on i with
 z on j, the other way round, and the two crossed ones. Where all rows have the mass d = sum_j H_ij^2, as after `balanced`, its
-standard error is about 0.71 d / k (derived: the mean of two sums of variance d k each, squared).
+variance is about d^2 / (2 k^2) + 2 d H_ij^2 / k (derived: it is the square of a mean with variance d / (2 k), less its own
+variance). Where there is nothing, the error is 0.71 d / k.
 
 The diagonal says nothing about blocks and makes noise: `less` takes a fixed diagonal c off, y - c z, which leaves every H_ij,
 i != j, as it is.
