@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import aslinearoperator
 
-from sandbox.curvature.block_mass import block_mass, groups, probed_mass
+from sandbox.curvature.block_mass import block_mass, chance_mass, chance_of, groups, probed_mass
 from sandbox.curvature.coloured_mass import ColouredMass, coloured_mass, colours, shared
 from sandbox.draws import generator, normal
 
@@ -90,6 +90,14 @@ def test_single_entries_in_their_own_colours_are_exact():
     found = coloured_mass(aslinearoperator(H), np.arange(60), n_colours=60, n_rounds=2)
     np.testing.assert_allclose(found.samples[:, 0], np.square(np.diag(H)).sum(), rtol=1e-13)
     np.testing.assert_allclose(found.samples[:, 1], np.square(H).sum(), rtol=1e-13)
+
+
+def test_null_from_probes_of_single_entries():
+    """delta from 2000 products to 4 standard errors; the null moves with it at a slope of 1 - pairs, below 1."""
+    H = matrix(9)
+    delta = coloured_mass(aslinearoperator(H), np.arange(60), n_colours=20, n_rounds=100, seed=6).mass
+    assert chance_of(delta.value, [5] * 12) == pytest.approx(chance_mass(H, LABELS), abs=4.0 * delta.standard_error)
+    assert 4.0 * delta.standard_error < 0.02  # delta is near 0.05
 
 
 def test_one_block_is_all_there_is():
