@@ -203,6 +203,8 @@ PREDICTED = {
         "hessian.discovered-heads": "HOLDS",
         "hessian.discovered-heads.agreement": "HOLDS",
         "hessian.discovered-heads.turned": "HOLDS",
+        "hessian.discovered-heads.more": "HOLDS",  # this and the next: later, before they ran
+        "hessian.discovered-heads.more.turned": "HOLDS",
     },
     "hessian_discovered_blocks": {  # before
         "hessian.discovered-blocks.rows": "HOLDS",
