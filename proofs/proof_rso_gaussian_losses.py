@@ -147,6 +147,8 @@ def step_06_the_averages_of_a_gaussian_basis():
     assert sympy.simplify(law.subs(S, lower)) == 0 and sympy.simplify(turned.subs(G, upper)) == 0
     assert is_zero(IN_THE_LIMIT[low] - s * (1 - share_at.subs(t, s * t)))
     assert is_zero(turned.subs({G: -S, z: -w}) - law)
+    for one, at in ((lower, w), (upper, z)):  # of the two roots those of mass 1: 1/w and 1/z far out
+        assert sympy.limit((one * at).subs(c, sympy.Rational(1, 4)), at, sympy.oo) == 1
 
 
 def step_07_the_closed_forms_are_the_gains_of_that_law():

@@ -785,6 +785,13 @@ PREDICTED = {
         "zo.floor.one-sided": "HOLDS",
         "zo.floor.one-sided.as-central": "VIOLATED",
     },
+    "adam_mini_first_gradient": {  # before
+        "adam-mini.first-gradient": "HOLDS",
+        "adam-mini.first-gradient.large": "HOLDS",
+        "adam-mini.first-gradient.other-law": "VIOLATED",
+        "adam-mini.first-gradient.condition": "HOLDS",
+        "adam-mini.first-gradient.condition.uniform": "VIOLATED",
+    },
     "rso_one_step_any_function": {  # before
         "rso.one-step-any-function": "HOLDS",
         "rso.one-step-any-function.attained": "ATTAINED",
