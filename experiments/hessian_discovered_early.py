@@ -40,7 +40,7 @@ from sandbox.curvature.discover import Discovery, Judge, discover_cut
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.curvature.planted import agreement, turned
 from sandbox.fit import Mean
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.tokenizers import Characters
@@ -117,6 +117,9 @@ CLAIMS = (
         estimate=Mean("exact"),
         limit=0.8,
         predicted=Outcome.HOLDS,
+        found=Found(
+            Outcome.INCONCLUSIVE, "2026-11-22", "exactly the heads in 6 of 12 tensors; with the first version of the search in 1 of 12"
+        ),
         **SHARED,
     ),
     Claim(
@@ -127,6 +130,7 @@ CLAIMS = (
         estimate=Mean("agreement"),
         limit=0.8,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.68 [0.29, 1.07] on 6 seeds; with the first version of the search 0.08"),
         **SHARED,
     ),
     Claim(
@@ -137,6 +141,7 @@ CLAIMS = (
         estimate=Mean("turned"),
         limit=0.1,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "0 of 12, and six equal seeds do not decide among the claims of a file"),
         **SHARED,
     ),
     Claim(

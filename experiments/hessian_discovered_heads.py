@@ -31,7 +31,7 @@ from sandbox.curvature.discover import Discovery, Judge, discover_cut
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.curvature.planted import agreement, turned
 from sandbox.fit import Range
-from sandbox.ledger.claim import Claim, Grid, per_seed
+from sandbox.ledger.claim import Claim, Found, Grid, per_seed
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.tokenizers import Characters
@@ -103,6 +103,11 @@ CLAIMS = (
         estimate=Range("agreement"),
         limit=0.8,
         predicted=Outcome.HOLDS,
+        found=Found(
+            Outcome.INCONCLUSIVE,
+            "2026-11-22",
+            "above 0.8 on four seeds; 0.5 on one, where the heads are right but p = 0.02 with 9 matrices",
+        ),
         **SHARED,
     ),
     Claim(
@@ -113,6 +118,7 @@ CLAIMS = (
         estimate=Range("turned"),
         limit=0.0,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.ATTAINED, "2026-11-22", "0 of 10, which is the limit itself"),
         **SHARED,
     ),
 )
