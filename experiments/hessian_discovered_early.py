@@ -152,6 +152,7 @@ CLAIMS = (
         estimate=Mean("agreement"),
         limit=0.8,
         predicted=Outcome.HOLDS,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.91 [0.82, 1.00] on 12 seeds: holds alone, not as one of five claims"),
         **MORE,
     ),
     Claim(

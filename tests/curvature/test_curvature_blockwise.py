@@ -29,6 +29,15 @@ def test_masses_between_blocks_over_all_signs_are_exact():
     np.testing.assert_allclose(found.own.mean(axis=0), np.diag(H), rtol=1e-12)
 
 
+def test_one_draw_by_hand():
+    """At [s, r]: the signs on block r, the squares on block s."""
+    H = gaussian(5, 6)
+    found = blockwise(aslinearoperator(H), LABELS, n_draws=2, seed=0)
+    z = found.Z[1] * (LABELS == 1)
+    assert found.between[1, 2, 1] == pytest.approx(np.square((H @ z)[LABELS == 2]).sum(), rel=1e-12)
+    assert found.between[1, 1, 2] != pytest.approx(found.between[1, 2, 1], rel=1e-3)
+
+
 def test_diagonal_masses_and_moments_need_independent_draws():
     """Means over all ordered pairs of signs, equal ones included, are expectations over two independent draws."""
     H, found = gaussian(5, 1), over_all_signs(gaussian(5, 1))

@@ -90,6 +90,8 @@ def test_balancing_gives_every_row_the_same_mass():
         H[mine, mine] = scale[10 * b] * (gaussian(10, b) + np.eye(10) * 100)
     even = balanced(aslinearoperator(H), seed=0)
     found = even.operator @ np.eye(40)
+    np.testing.assert_allclose(np.diag(H), even.diagonal, rtol=0.05)  # 100 scales, known to sqrt(10 / 16) of them
+    assert np.abs(np.diag(found)).max() < 4.0  # of about 100 / sqrt(10) = 30 before, and an error of sqrt(1 / 16) each
     np.fill_diagonal(found, 0.0)
     masses = np.square(found).sum(axis=1)
     assert masses.max() / masses.min() < 20.0
