@@ -9,7 +9,7 @@ f' = eps L / 2 - L |x|, on which both losses are equal at x = 0 and the method s
 Source:    derived
 Bound:     sandbox.theory.zeroth_order_rate.finite_eps
 Not here:  that E (z^T g)^2 = |g|^2; that f is within L eps^2 |z|^2 / 2 of its tangent at x, so |s - z^T g| <= eps L d / 2;
-           whether the floor is attained for d > 1 (a conjecture: it is not).
+           that the floor is not attained for d >= 6 (proof_zeroth_order_floor.py); whether it is for d = 2 to 5 is open.
 """
 
 import sympy

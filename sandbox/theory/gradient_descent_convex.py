@@ -10,7 +10,8 @@ The three bounds come from two sums, derived here (s = k t):
 
 For t <= 3/2 no step increases D, and none but the first can increase V, which after two steps is below its start again; while t^2 <= 2
 the first does not either. At L = t = 1 V + D is the known potential (2k+1)(f - f_star) + k (k+2) |grad f|^2 + |w - w_star|^2.
-Each bound fails beyond its domain, the first and the last at K = 1, the second at K = 1 and 2; what may hold there is conjectured.
+Each bound fails beyond its domain, the first and the last at K = 1, the second at K = 1 and 2; what may hold there is conjectured, and
+proved in part in `gradient_descent_long_steps`.
 """
 
 import sympy

@@ -86,6 +86,16 @@ def test_the_fourth_root_is_above_the_bound_at_its_own_rate_and_below_twice_the_
     assert best <= bound(own) <= closed < 2 * best
 
 
+def test_the_drift_and_the_noise_of_the_average_by_their_recursions():
+    """Twice what an error e <- beta (e + lr size) and a variance v <- beta^2 v + (1 - beta)^2 settle at, for a long run."""
+    lr, beta, spread, drift, variance = 0.02, 0.9, 3.0, 0.0, 0.0
+    for _ in range(2000):
+        drift, variance = beta * (drift + lr * SIZE), beta**2 * variance + (1 - beta) ** 2
+    fixed = {"Delta": 5.0, "T": 10**12, "lr": lr, "size": SIZE}
+    expected = adam_mini_steps.normalised_mean.at(**fixed) + 2 * (drift + spread * math.sqrt(variance))
+    assert adam_mini_noisy.averaged_mean.at(**fixed, spread=spread, beta=beta) == pytest.approx(expected, rel=1e-9)
+
+
 def test_two_point_noise_needs_the_whole_coefficient_and_biased_noise_twice_it():
     """|G| - <g, G/|G|> against |xi| in one dimension, g = 1: means over draws of the two laws of the proof."""
     rng, eps = np.random.default_rng(1), 1e-3
