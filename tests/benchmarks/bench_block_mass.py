@@ -1,6 +1,16 @@
 """Block mass of all Adam-mini blocks of a transformer of a million parameters, at real text: seconds, products, intervals.
 
-python tests/benchmarks/bench_block_mass.py [steps of Adam first: 100]
+Run: python tests/benchmarks/bench_block_mass.py [steps of Adam first: 100]
+
+Measured once, on two cores that about ten processes shared, one thread, float32: 1,063,680 parameters, 11,497 blocks, 128 tokens,
+after 100 steps of Adam.
+
+    the whole Hessian            0.4219 +- 4.6 %       384 products       81 s by the clock     16 s of a core
+    inside tensors, together     0.9810 +- 0.9 %    14,150 products      415 s by the clock    116 s of a core
+
+One product per block and probe would have been 11,497 products for each probe. Of the 68 tensors 62 came within 5 %, two stopped at
+2,048 products with 5.3 and 5.5 % (value matrices, masses of 0.011 and 0.015), and four are the key biases, whose Hessian is 0 but for
+rounding.
 """
 
 import sys
