@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import aslinearoperator, eigsh
 
 from sandbox.curvature import spectrum
+from sandbox.curvature.probes import operator_of
 from sandbox.curvature.spectrum import end_of_spectrum
 from sandbox.draws import generator, normal
 
@@ -34,6 +35,34 @@ def test_an_interval_holds_an_eigenvalue_when_the_solver_stops_early():
     for low, high in found.intervals():
         assert ((low <= EXACT) & (EXACT <= high)).any()
     np.testing.assert_allclose(found.intervals().mean(axis=1), found.values, rtol=1e-12)
+
+
+WIDE = normal((3_000,), generator(32)).numpy() ** 3  # outliers of both signs, up to about 40
+ENDS = {"largest": np.sort(WIDE)[::-1][:6], "smallest": np.sort(WIDE)[:6][::-1]}
+ENDS["magnitude"] = np.sort(WIDE[np.argsort(-np.abs(WIDE))[:6]])[::-1]
+
+
+@pytest.mark.parametrize("end", list(ENDS))
+def test_to_a_tolerance_one_run_is_enough(end, monkeypatch):
+    """Residuals below tol times the value (2: T is H on the basis to sqrt(eps) only), values to their squares, few products."""
+    monkeypatch.setattr(spectrum, "eigsh", None)
+    products = []
+    operator = operator_of(lambda V: (products.append(V.shape[1]), WIDE[:, None] * V)[1], 3_000)
+    found = end_of_spectrum(operator, 6, end=end, tol=1e-4)
+    assert (found.residuals <= 2e-4 * np.abs(found.values)).all()
+    np.testing.assert_allclose(found.values, ENDS[end], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=0), 1.0, rtol=1e-12)
+    assert 6 < sum(products) < 8 * 6 + 20 + 6
+
+
+def test_where_there_is_no_room_for_a_long_run_arpack_restarts(monkeypatch):
+    """Half of 2 * 8 * 3,000 * 15 bytes holds 15 vectors, with which six values are not found to 1e-4."""
+    asked = []
+    monkeypatch.setattr(spectrum, "free_bytes", lambda: 2 * 8 * 3_000 * 15)
+    monkeypatch.setattr(spectrum, "eigsh", lambda *a, **s: asked.append(s["tol"]) or eigsh(*a, **s))
+    operator = operator_of(lambda V: WIDE[:, None] * V, 3_000)
+    np.testing.assert_allclose(end_of_spectrum(operator, 6, tol=1e-4).values, ENDS["largest"], rtol=1e-6)
+    assert asked == [1e-4]
 
 
 def test_residuals_are_measured_not_reported(monkeypatch):
