@@ -15,9 +15,11 @@ from sandbox.curvature.checks import check_objective
 from sandbox.curvature.density import spectral_density
 from sandbox.curvature.heterogeneity import Spectrum, exact, quadrature
 from sandbox.curvature.objective import objective
-from sandbox.curvature.probes import require, times
+from sandbox.curvature.probes import require, times_in_chunks
 from sandbox.curvature.tensor_mass import own_operator
 from sandbox.problems.base import Params
+
+CHUNK = 64  # columns of a whole Hessian at a time
 
 
 def tensor_spectra(
@@ -42,7 +44,7 @@ def tensor_spectra(
     for name in whole.layout.names:
         operator = own_operator(objective(loss, params, batches, names=(name,)))
         if operator.shape[0] <= max(dense, 1):
-            H = times(operator, np.eye(operator.shape[0]))
+            H = times_in_chunks(operator, np.eye(operator.shape[0]), CHUNK)
             found[name] = exact((H + H.T) / 2.0)
         else:
             found[name] = quadrature(spectral_density(operator, n_steps=n_steps, n_probes=n_probes, seed=seed))
