@@ -118,6 +118,29 @@ def test_each_slice_by_itself_and_its_price():
     assert found.n_products == 16 + 4 * (5 + 6) + 8 * 6
 
 
+def test_more_mass_is_not_a_better_cut():
+    """Columns with a third of the mass outside: two groups of them hold more than each by itself, and so would any two groups."""
+    index = np.indices((8, 6))[1].reshape(-1)
+    for seed in range(4):
+        H = gaussian(48, seed) * np.where(index[:, None] == index[None, :], 1.0, (0.5 / 5) ** 0.5)
+        found = discover_cut(aslinearoperator(H), (8, 6), judge=FAST, seed=seed)
+        assert found.cut == "each of 6 slices along axis 1"
+        halves = (index >= 3).astype(int)
+        assert measure(H, halves, name="", partition="").mass > measure(H, index, name="", partition="").mass
+
+
+def test_a_heavy_diagonal_does_not_blur_the_score():
+    """1,000 times the length of a row on the diagonal: the excess is still that of the exact matrix, which leaves the diagonal out."""
+    H, labels = planted([20, 20, 20], 2, noise=0.2)
+    np.fill_diagonal(H, 1000.0 * np.sqrt(np.square(H).sum(axis=1).mean()))
+    found = discover(aslinearoperator(H), n_products=128, judge=FAST)
+    inside = labels[:, None] == labels[None, :]
+    off = np.square(H) * ~np.eye(60, dtype=bool)
+    share, chance = off[inside].sum() / off.sum(), 19 / 59
+    assert found.found and agreement(found.labels, labels) == 1.0
+    assert found.excess.value == pytest.approx((share - chance) / (1 - chance), abs=0.1)  # 4 draws; a spread of 0.02
+
+
 def test_one_heavy_block_does_not_hide_the_others():
     """99.9 % of the mass in one of four groups: the mass alone would be kept by any cut that keeps that group whole."""
     H, labels = in_a_tensor(0, 0.05, 3, shape=(16, 8), groups=4)
@@ -166,6 +189,13 @@ def test_confirmed_counts_rows_that_prefer_their_block():
     wrong = np.array([0, 0, 0, 1, 1, 1, 1, 1])
     assert confirmed(blockwise(aslinearoperator(H), right, n_draws=16, seed=0)) == 1.0
     assert confirmed(blockwise(aslinearoperator(H), wrong, n_draws=64, seed=0)) == 7 / 8
+
+
+def test_confirmed_compares_partners_not_block_sizes():
+    """A pair that interacts with 1, and with four others by 0.8: 1 per partner against 0.64, but 1 / 2 per member of its block."""
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    H = np.where(labels[:, None] == labels[None, :], 1.0, 0.8) - np.eye(6)
+    assert confirmed(blockwise(aslinearoperator(H), labels, n_draws=512, seed=0)) == 1.0
 
 
 @pytest.mark.parametrize(
