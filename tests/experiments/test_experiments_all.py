@@ -1025,6 +1025,13 @@ PREDICTED = {
         "adam-mini.gauge.inputs": "HOLDS",
         "adam.gauge.inputs": "VIOLATED",
     },
+    "adam_mini_noise_on_text": {
+        "adam-mini.noise-on-text": "HOLDS",
+        "adam-mini.noise-on-text.whole": "HOLDS",
+        "adam-mini.noise-on-text.features": "HOLDS",
+        "adam-mini.noise-on-text.rate": "HOLDS",
+        "adam-mini.noise-on-text.price": "VIOLATED",
+    },
     "adam_mini_snr": {
         "adam-mini.snr.value": "HOLDS",
         "adam-mini.snr.attention-out": "HOLDS",
@@ -1060,6 +1067,7 @@ TIERS = {
     "adam_mini_leave_one_out": "study",
     "adam_mini_trajectory": "full",
     "adam_mini_snr": "full",
+    "adam_mini_noise_on_text": "full",
     "hessian_mixed_entries": "full",
     "hessian_heterogeneity": "full",
     "adam_mini_live": "full",
