@@ -58,6 +58,14 @@ def test_cost_bounds_what_comes_into_being(matrix_of):
             assert k * cost.row / 3 <= made.bytes <= k * cost.row + 8 * k * len(one.at)
 
 
+@MATRICES
+def test_of_ragged_batches_the_cost_is_that_of_the_largest(matrix_of):
+    """Two samples and four: in either order twice the bytes that two and two would cost, but for what does not grow with samples."""
+    orders = [matrix_of(of_gpt(parts)).cost for parts in ((TOKENS[:2], TOKENS[2:]), (TOKENS[2:], TOKENS[:2]))]
+    assert orders[0] == orders[1]
+    assert orders[0].row > 1.5 * matrix_of(of_gpt((TOKENS[:2], TOKENS[2:4]))).cost.row
+
+
 def test_bytes_made_are_counted_once():
     """8 bytes each: a sum (10), a view and a write in place (nothing), a row that two make (20), one that a list makes (15)."""
     x = torch.ones(10, dtype=torch.float64)
