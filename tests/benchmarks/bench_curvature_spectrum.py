@@ -1,7 +1,7 @@
 """Top-20 eigenvalues and spectral density of a transformer, by its products: ours beside curvlinops and hessian-eigenthings.
 
     python tests/benchmarks/bench_curvature_spectrum.py FOLDER          1 M parameters; FOLDER: on the path, for peers unpacked there
-    python tests/benchmarks/bench_curvature_spectrum.py FOLDER large    10 M parameters (5 GB, minutes)
+    python tests/benchmarks/bench_curvature_spectrum.py FOLDER large    10 M parameters (9 GB, half an hour on a busy machine)
 
 GPT-like, float32, 32 tokens, LayerNorm written out: with torch's own the products of curvlinops 3.0.1 on torch 2.13 are wrong (see
 `sandbox.curvature.operators`), and with SiLU it has none. Seconds are of the processor, on one thread. Every residual
