@@ -96,6 +96,15 @@ def test_pictures_and_rows_of_two_points(tmp_path):
     assert one["status"] == "measured" and 0 < one["null"] < one["mass"] <= 1
 
 
+def test_an_excess_that_does_not_exist_is_null(tmp_path):
+    """A bias is one block, where chance alone gives a mass of 1; a weight beside it has blocks."""
+    targets = [target(0, "early"), target(1, "late")]
+    rows, _ = hessian_command(targets, ["2.*"], Kept(tmp_path / "h.json"), cost=Cost(), seed=0, say=lambda *_: None)
+    assert {row["name"] for row in rows if row["excess"] is None} == {"2.bias"}
+    assert all(row["excess"] is None and row["mass"] == pytest.approx(1) for row in rows if row["name"] == "2.bias")  # rounding
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+
+
 def test_a_matrix_that_is_too_large_to_draw_is_left_out():
     one = target()
     assert whole_matrix(one, ["0.weight"], 47) is None

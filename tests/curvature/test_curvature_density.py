@@ -6,7 +6,7 @@ import torch
 from scipy.sparse.linalg import aslinearoperator
 from scipy.stats import norm
 
-from sandbox.curvature.density import TAILS, lanczos_rule, spectral_density
+from sandbox.curvature.density import TAILS, Density, lanczos_rule, spectral_density
 from sandbox.curvature.probes import operator_of
 from sandbox.draws import generator, normal
 
@@ -99,6 +99,16 @@ def test_smoothed_density_is_the_smoothed_spectrum():
     exact = norm.pdf(curve.grid[:, None], VALUES, curve.sigma).mean(axis=1)
     assert (np.abs(curve.mean - exact) <= 4.5 * curve.standard_error + 1e-12).all()
     assert curve.standard_error.max() < 0.5 * exact.max()
+
+
+def test_error_of_a_curve_is_that_of_a_mean_over_probes():
+    """Two probes a and b: mean (a + b) / 2, standard error |a - b| / 2, which is (|a - b| / sqrt 2) / sqrt 2."""
+    nodes, weights = np.array([0.0, 1.0]), (np.array([0.25, 0.75]), np.array([0.5, 0.5]))
+    a, b = (Density((nodes, nodes), (w, w), 2, 4).smoothed(bandwidth=0.1) for w in weights)
+    both = Density((nodes, nodes), weights, 2, 4).smoothed(bandwidth=0.1)
+    assert not a.standard_error.any() and not b.standard_error.any()  # equal probes
+    np.testing.assert_allclose(both.mean, (a.mean + b.mean) / 2, rtol=1e-12)  # rounding of sums of two
+    np.testing.assert_allclose(both.standard_error, np.abs(a.mean - b.mean) / 2, rtol=1e-9, atol=1e-12)  # a difference of numbers of size 1
 
 
 def test_bandwidth_is_relative_so_the_picture_is_scale_free():
