@@ -20,7 +20,7 @@ from sandbox.curvature.hessian import Hessian
 from sandbox.curvature.heterogeneity import Spectrum
 from sandbox.curvature.objective import objective
 from sandbox.curvature.operators import hessian
-from sandbox.curvature.survey import Cost, MassRow, Target, TensorSurvey, check_target, key_of, survey_tensor
+from sandbox.curvature.survey import Cost, MassRow, Target, TensorSurvey, check_target, keys_of, survey_tensor
 from sandbox.models.text import write_atomically
 from sandbox.report import figures, hessian_figures
 
@@ -44,7 +44,7 @@ class Kept:
         if path.exists() and not fresh:
             try:
                 self.found = {key: _read(one) for key, one in json.loads(path.read_text())["surveys"].items()}
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{path} must be what an earlier survey wrote, but: {error}; move it away or give --fresh") from error
 
     def keep(self, key: str, one: TensorSurvey) -> None:
@@ -53,13 +53,23 @@ class Kept:
 
 
 def chosen(target: Target, patterns: Sequence[str]) -> list[str]:
-    """The tensors that a pattern names (none: all matrices). Raises ValueError for a pattern that names nothing."""
+    """The tensors that a pattern names; without patterns all matrices, but no frozen ones beside others that are trained.
+
+    Raises ValueError for a pattern that names nothing, and without patterns where there is no matrix.
+    """
     names = list(target.params)
     if not patterns:
-        return [name for name in names if target.params[name].ndim >= 2]
+        trained = [name for name in names if target.params[name].requires_grad] or names
+        matrices = [name for name in trained if target.params[name].ndim >= 2]
+        if not matrices:
+            raise ValueError(f"{target.title} must have a matrix that is trained, but has {names}: choose among these with --tensors")
+        return matrices
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise ValueError(f"--tensors {pattern!r} must name a tensor, but {target.title} has {names}")
+            shown = f"{names[:12]} and {len(names) - 12} more" if len(names) > 12 else f"{names}"
+            raise ValueError(
+                f"--tensors {pattern!r} must name a tensor, but {target.title} has {shown}: choose among these (* stands for any)"
+            )
     return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
 
@@ -71,7 +81,7 @@ def surveyed(
     plan = [(target, chosen(target, patterns)) for target in targets]
     total, done = sum(len(names) for _, names in plan), 0
     for target, names in plan:
-        keys = {name: key_of(target, name, cost, seed) for name in names}
+        keys = keys_of(target, names, cost, seed)
         if any(key not in kept.found for key in keys.values()):
             check_target(target, names)
         for name, key in keys.items():

@@ -136,22 +136,30 @@ def of_function(name: str, seed: int) -> list[Target]:
         make = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"the target {name!r} must be module:function that Python can import from here, but: {error}") from error
-    made = make()
+    try:
+        made = make()
+    except Exception as error:  # whatever the function of a caller raises
+        raise ValueError(f"{name} must return a model, but stops with {type(error).__name__}: {error}; call it by itself first") from error
     if isinstance(made, list) and made and all(isinstance(one, Target) for one in made):
         return made
-    named = made if isinstance(made, Mapping) else {function: made}
-    return [_supervised(name, title, one, seed) for title, one in named.items()]
+    named = made if isinstance(made, Mapping) and made else {function: made}
+    return [_supervised(name, str(title), one, seed) for title, one in named.items()]
 
 
 def _supervised(name: str, title: str, made: Any, seed: int) -> Target:
-    whole = isinstance(made, tuple) and len(made) == 3
-    if not whole or not isinstance(made[0], nn.Module) or not callable(made[1]) or not isinstance(made[2], Sequence):
+    whole = isinstance(made, tuple) and len(made) == 3 and isinstance(made[0], nn.Module) and callable(made[1])
+    if not whole or not isinstance(made[2], list | tuple) or not made[2] or not all(_is_pair(batch) for batch in made[2]):
+        shown = f"({', '.join(type(part).__name__ for part in made)})" if isinstance(made, tuple) else type(made).__name__
         raise ValueError(
-            f"{name} must return (nn.Module, criterion(outputs, targets), [(inputs, targets), ...]), such a tuple by title, or a list of "
-            f"targets; got {type(made).__name__}"
+            f"{name} must return (nn.Module, criterion(outputs, targets), [(inputs, targets), ...]) with at least one batch, such a tuple "
+            f"by title, or a list of sandbox.curvature.survey.Target; got {shown} (a DataLoader goes in as list(loader))"
         )
     model, criterion, batches = made
     return of_module(title, model, supervised(model, criterion), batches, seed)
+
+
+def _is_pair(batch: Any) -> bool:
+    return isinstance(batch, list | tuple) and len(batch) >= 2
 
 
 @dataclass(frozen=True)

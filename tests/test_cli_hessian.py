@@ -1,5 +1,6 @@
 """A survey that is kept tensor by tensor, goes on where it stopped, and shows what a dense Hessian says."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -64,13 +65,16 @@ def test_a_survey_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert list(surveyed([one], [], Kept(path), cost=Cost(), seed=0))[1].survey.rows == again[1].survey.rows and seen == ["2.weight"]
 
 
-@pytest.mark.parametrize("change", ["weights", "seed", "cost", "fresh"])
+@pytest.mark.parametrize("change", ["weights", "seed", "cost", "fresh", "loss"])
 def test_what_changes_the_answer_is_computed_anew(tmp_path, monkeypatch, change):
     path, seen = tmp_path / "h.json", []
     list(surveyed([target()], ["0.weight"], Kept(path), cost=Cost(), seed=0))
     real = survey.survey_tensor
     monkeypatch.setattr("sandbox.cli_hessian.survey_tensor", lambda t, name, **how: seen.append(name) or real(t, name, **how))
     one = target(seed=1 if change == "weights" else 0)
+    before = one.loss
+    if change == "loss":
+        one = dataclasses.replace(one, loss=lambda params, batch: 2 * before(params, batch))
     cost = Cost(within=0.1) if change == "cost" else Cost()
     list(surveyed([one], ["0.weight"], Kept(path, fresh=change == "fresh"), cost=cost, seed=int(change == "seed")))
     assert seen == ["0.weight"]
@@ -82,6 +86,50 @@ def test_patterns_choose_tensors():
     assert chosen(one, ["2.*"]) == ["2.weight", "2.bias"]
     with pytest.raises(ValueError, match="must name a tensor"):
         chosen(one, ["attention*"])
+
+
+def test_without_patterns_frozen_tensors_stay_out():
+    one = target()
+    one.params["0.weight"].requires_grad_(False)
+    assert chosen(one, []) == ["2.weight"]
+    one.params["2.weight"].requires_grad_(False)
+    with pytest.raises(ValueError, match="must have a matrix that is trained, but has .*--tensors"):
+        chosen(one, [])
+
+
+@pytest.mark.parametrize("exact", [0, 100])
+def test_a_tensor_without_second_derivatives_is_named(tmp_path, exact):
+    linear = of_module("t", nn.Linear(3, 4), lambda params, batch: (batch @ params["weight"].T).abs().mean(), [torch.ones(5, 3)], 0)
+    with pytest.raises(ValueError, match="those in weight are 0 everywhere .*leave it out"):
+        list(surveyed([linear], ["weight"], Kept(tmp_path / "h.json"), cost=Cost(exact=exact), seed=0))
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (
+            lambda params, batch: batch[0] @ params["0.weight"],
+            "mine: the loss must run on every batch, but on number 0 .*RuntimeError: mat1",
+        ),
+        (lambda params, batch: 1.0, "mine: the loss must be one 0-dim tensor, got float"),
+    ],
+)
+def test_a_loss_that_does_not_run_is_told_before_the_work(tmp_path, loss, words):
+    with pytest.raises(ValueError, match=words):
+        list(surveyed([dataclasses.replace(target(), loss=loss)], [], Kept(tmp_path / "h.json"), cost=Cost(), seed=0))
+
+
+def test_half_precision_is_refused_in_a_sentence(tmp_path):
+    one = target()
+    half = dataclasses.replace(one, params={name: p.detach().bfloat16() for name, p in one.params.items()})
+    with pytest.raises(ValueError, match="float32 or float64.*bfloat16"):
+        list(surveyed([half], [], Kept(tmp_path / "h.json"), cost=Cost(), seed=0))
+
+
+def test_a_whole_hessian_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("sandbox.curvature.survey.free_bytes", lambda: 40_000)
+    with pytest.raises(ValueError, match="48 x 48 matrix .* does not fit"):
+        list(surveyed([target()], ["0.weight"], Kept(tmp_path / "h.json"), cost=Cost(), seed=0))
 
 
 def test_pictures_and_rows_of_two_points(tmp_path):
@@ -112,15 +160,16 @@ def test_a_matrix_that_is_too_large_to_draw_is_left_out():
     assert PICTURE >= 4_000  # the built-in models fit
 
 
-def test_a_file_of_somebody_else_is_not_overwritten(tmp_path):
+@pytest.mark.parametrize("text", ['{"other": 1}', '{"surveys": []}', '{"surveys": {"a": 5}}', "[]", "{", ""])
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path, text):
     path = tmp_path / "h.json"
-    path.write_text('{"other": 1}')
+    path.write_text(text)
     with pytest.raises(ValueError, match="move it away or give --fresh"):
         Kept(path)
-    assert path.read_text() == '{"other": 1}'
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("wrong", [dict(most=1), dict(n_steps=1), dict(within=0.0), dict(exact=-1)])
 def test_a_cost_that_buys_nothing_is_refused(wrong):
-    with pytest.raises(ValueError, match="a survey needs at least"):
+    with pytest.raises(ValueError, match=r"a survey needs exact >= 0.* got \w+="):
         Cost(**wrong)

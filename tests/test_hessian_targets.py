@@ -28,6 +28,26 @@ def two():
 
 def wrong():
     return MODEL
+
+
+def breaks():
+    raise RuntimeError("no such weights")
+
+
+def loader():
+    return MODEL, nn.functional.mse_loss, torch.utils.data.DataLoader(BATCH[0])
+
+
+def no_batch():
+    return MODEL, nn.functional.mse_loss, []
+
+
+def no_pair():
+    return MODEL, nn.functional.mse_loss, [BATCH[0]]
+
+
+def nothing():
+    return {}
 """
 
 
@@ -69,7 +89,12 @@ def test_a_function_gives_targets(module):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("mine_for_targets:wrong", "must return"),
+        ("mine_for_targets:wrong", "must return .* got Sequential"),
+        ("mine_for_targets:breaks", "must return a model, but stops with RuntimeError: no such weights"),
+        ("mine_for_targets:loader", r"got \(Sequential, function, DataLoader\).*list\(loader\)"),
+        ("mine_for_targets:no_batch", "at least one batch"),
+        ("mine_for_targets:no_pair", r"\[\(inputs, targets\), ...\]"),
+        ("mine_for_targets:nothing", "must return .* got dict"),
         ("mine_for_targets:missing", "can import from here"),
         ("no_such_module_here:f", "can import from here"),
         ("nothing", "the target must be gpt or llama"),

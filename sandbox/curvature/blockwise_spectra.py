@@ -8,18 +8,16 @@ orthogonalising again and from normal starts; here as `density` does.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from sandbox.curvature.checks import check_objective
+from sandbox.curvature.dense import dense as matrix_of
 from sandbox.curvature.density import spectral_density
 from sandbox.curvature.heterogeneity import Spectrum, exact, quadrature
 from sandbox.curvature.objective import objective
-from sandbox.curvature.probes import require, times_in_chunks
-from sandbox.curvature.tensor_mass import own_operator
+from sandbox.curvature.operators import hessian, operator
+from sandbox.curvature.probes import require
 from sandbox.problems.base import Params
-
-CHUNK = 64  # columns of a whole Hessian at a time
 
 
 def tensor_spectra(
@@ -42,10 +40,10 @@ def tensor_spectra(
     check_objective(whole)
     found = {}
     for name in whole.layout.names:
-        operator = own_operator(objective(loss, params, batches, names=(name,)))
-        if operator.shape[0] <= max(dense, 1):
-            H = times_in_chunks(operator, np.eye(operator.shape[0]), CHUNK)
+        matrix = hessian(objective(loss, params, batches, names=(name,)))
+        if matrix.layout.size <= max(dense, 1):
+            H = matrix_of(matrix)
             found[name] = exact((H + H.T) / 2.0)
         else:
-            found[name] = quadrature(spectral_density(operator, n_steps=n_steps, n_probes=n_probes, seed=seed))
+            found[name] = quadrature(spectral_density(operator(matrix), n_steps=n_steps, n_probes=n_probes, seed=seed))
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from sandbox.curvature.probes import Estimate, probed
+from sandbox.curvature.probes import Estimate, probed, require
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,12 @@ def diagonal(operator: LinearOperator, *, n_probes: int, seed: int = 0, chunk: i
 def squared_diagonal(operator: LinearOperator, *, n_probes: int, seed: int = 0, chunk: int = 16) -> Estimate:
     """sum_i H_ii^2, unbiased: t_p = z_p * (H z_p) of each probe against the mean of the other probes, for E t_pi t_qi = H_ii^2.
 
-    The standard error takes these samples for independent, which they are not quite: it is too small by up to sqrt 2, where the
-    diagonal is lost in the noise of its rows. Raises ValueError for n_probes < 2 and chunk < 1.
+    These k samples depend on one another, so the standard error is that of the jackknife over probes, 2 (k - 1) / (k - 2) s / sqrt(k):
+    right where the diagonal stands out, too large by sqrt 2 where it is lost in the noise of its rows (by more for few probes).
+    Raises ValueError for n_probes < 3 and chunk < 1.
     """
+    require("n_probes", n_probes, 3)
     t = np.concatenate([Z * HZ for Z, HZ in probed(operator, n_probes=n_probes, seed=seed, chunk=chunk)], axis=1)
     samples = (t * (t.sum(axis=1, keepdims=True) - t)).sum(axis=0) / (n_probes - 1)
-    return Estimate(float(samples.mean()), float(samples.std(ddof=1) / n_probes**0.5), n_probes, n_probes)
+    error = 2.0 * (n_probes - 1) / (n_probes - 2) * float(samples.std(ddof=1) / n_probes**0.5)
+    return Estimate(float(samples.mean()), error, n_probes, n_probes)
