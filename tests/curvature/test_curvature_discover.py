@@ -176,6 +176,18 @@ def test_products_are_counted():
     assert found.n_products == n[0] == 16 + 48 + 2 * 4 * found.n_blocks
 
 
+def test_the_score_has_signs_that_the_search_has_not_seen():
+    """Products of the search are asked for with whole vectors of signs (scaled), those of the score with signs on one block at a time."""
+    H, search, score = planted([16] * 4, 0)[0], set(), set()
+
+    def watching(V):
+        (search if V.all() else score).update(map(bytes, np.sign(V.T if V.all() else V.sum(axis=1)[None]).astype(np.int8)))
+        return H @ V
+
+    found = discover(LinearOperator(H.shape, matvec=lambda v: watching(v[:, None])[:, 0], matmat=watching, dtype=float), n_products=48)
+    assert found.n_blocks > 1 and (len(search), len(score)) == (16 + 48, 4) and not search & score
+
+
 def test_nothing_found_is_one_block():
     found = discover_cut(aslinearoperator(gaussian(64, 5)), (8, 8), judge=FAST)
     assert not found.found and found.partition("w", (8, 8)).counts == {"w": 1}
