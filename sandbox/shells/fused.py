@@ -97,7 +97,14 @@ class Fused(torch.optim.Optimizer):
     def _attach(self) -> None:
         group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
         self._calls = {w: partial(self._arrives, slot, group_of[w], self._ways.alone(slot, w)) for w, slot in self._slots.items()}
-        self._hooks = {w: w.register_post_accumulate_grad_hook(call) for w, call in self._calls.items() if w.requires_grad}
+        moving = {w: call for w, call in self._calls.items() if w.requires_grad}
+        self._early = [w.register_hook(self._opens) for w in moving if w._post_accumulate_grad_hooks]  # those may fail before ours
+        self._hooks = {w: w.register_post_accumulate_grad_hook(call) for w, call in moving.items()}
+
+    def _opens(self, g: Tensor) -> None:
+        """Before the gradient lies in `.grad`, so that a backward which breaks off there is known."""
+        if self._backward.goes_on() is None:
+            self._enter()
 
     def _arrives(self, slot: Slot, group: int, move: MoveOne, w: Tensor) -> None:
         """The hook; what it does beside the step itself costs no more than the stepwise shell's loop."""
@@ -221,9 +228,9 @@ class Fused(torch.optim.Optimizer):
 
     def remove(self) -> None:
         """Takes the hooks away; from then on backward fills gradients as usual."""
-        for hook in self._hooks.values():
+        for hook in (*self._early, *self._hooks.values()):
             hook.remove()
-        self._hooks.clear()
+        self._early, self._hooks = [], {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As the stepwise shell's, whose state_dict it may be."""

@@ -191,6 +191,39 @@ def test_a_gradient_that_a_break_has_left_is_not_added_to_the_next():
     assert torch.equal(w["b"], before["b"] - 1)
 
 
+@pytest.mark.parametrize("added", [False, True], ids=["from the start", "when a group is added"])
+def test_a_gradient_that_is_left_before_any_hook_of_ours_is_dropped_too(added):
+    """The caller's hook fails at the first gradient of the backward; with a new group ours comes after one that came after it."""
+    w = weights()
+    failing = None if added else w["b"].register_post_accumulate_grad_hook(_fail)
+    optimizer = Fused([("b", w["b"])], GradientDescent(lr=1.0))
+    if added:
+        failing = w["b"].register_post_accumulate_grad_hook(_fail)
+        optimizer.add_param_group({"params": [("a", w["a"])]})
+    before = w["b"].detach().clone()
+    with pytest.raises(Broken):
+        w["b"].sum().backward()
+    assert w["b"].grad is None and torch.equal(w["b"], before)
+    failing.remove()
+    w["b"].sum().backward()
+    optimizer.step()
+    assert torch.equal(w["b"], before - 1)
+    optimizer.remove()
+    w["b"].sum().backward()
+    assert torch.equal(w["b"].grad, torch.ones(4, 4)) and not w["b"]._backward_hooks
+
+
+def test_a_hook_that_was_there_before_sees_the_gradient_and_the_refusals_stay():
+    w, seen = weights(), []
+    w["b"].register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.clone()))
+    optimizer = Fused([("b", w["b"])], GradientDescent(lr=1.0))
+    w["b"].sum().backward()
+    with pytest.raises(RuntimeError, match="b got a second gradient before step.., in another backward"):
+        w["b"].sum().backward()
+    optimizer.step()
+    assert len(seen) == 2 and all(torch.equal(g, torch.ones(4, 4)) for g in seen)
+
+
 @pytest.mark.parametrize("place", ["in the outer segment", "outside of both", "in the next segment"])
 def test_nested_segments_are_one_backward(place):
     """The refusal says so, of a tensor that comes in the inner segment and again elsewhere; a sum needs no weight on its way back."""
