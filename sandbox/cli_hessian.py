@@ -107,7 +107,9 @@ def hessian_command(
     if last is not None:
         picture = structure.heat_map(last)
         edges = [round(edge) for edge in picture.edges]
-        pictures["hessian"] = figures.heat_map(picture.values, edges, f"{targets[-1].title}, |H|")
+        pictures["hessian"] = figures.heat_map(
+            picture.values, edges, f"{targets[-1].title}, |H|", names=[hessian_figures.short(name) for name in picture.names]
+        )
     return rows, [_write(kept.path.parent / f"{name}.svg", drawn) for name, drawn in pictures.items()]
 
 

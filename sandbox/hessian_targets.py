@@ -190,7 +190,7 @@ class Folder:
         try:
             model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **how).eval()
             tokens = AutoTokenizer.from_pretrained(folder, **how)(corpus(self.text).part("pretrain")[: self.characters])["input_ids"]
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # transformers, tokenizers and safetensors have exceptions of their own for broken files
             line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(
                 f"{folder} must hold a causal language model and its tokenizer, as save_pretrained writes them: {line}"

@@ -25,6 +25,7 @@ PANELS = {
 }
 LEAST, MOST = 0.02, 50.0  # ratios beyond these are drawn at the edge
 EDGE = 5.0  # margins or half widths; likewise
+ROOM = 0.02  # of a heat map's rows, for a line of text
 ROWS, DOTS = 24, 40  # most settings drawn in one figure, most seeds drawn as dots in one of them
 
 
@@ -67,10 +68,11 @@ def claim_figure(result: Result) -> bytes:
     return svg(figure, result.claim.id)
 
 
-def heat_map(matrix: np.ndarray, boundaries: Sequence[int], title: str) -> bytes:
+def heat_map(matrix: np.ndarray, boundaries: Sequence[int], title: str, *, names: Sequence[str] = ()) -> bytes:
     """log10 |entry| of a matrix, at most 6 decades below its largest; lines at the boundaries (first rows of blocks).
 
-    Raises ValueError for anything but a matrix, and for boundaries outside it.
+    names: of the blocks from each boundary to the next, written beside those that have room for a line of text.
+    Raises ValueError for anything but a matrix, for boundaries outside it, and for names that are not one for each block.
     """
     matrix = np.asarray(matrix, float)
     if matrix.ndim != 2:
@@ -78,7 +80,9 @@ def heat_map(matrix: np.ndarray, boundaries: Sequence[int], title: str) -> bytes
     outside = [edge for edge in boundaries if not 0 <= edge <= len(matrix)]
     if outside:
         raise ValueError(f"boundaries must lie in 0..{len(matrix)}, the rows of the matrix; got {outside}")
-    figure = blank(5.6, 4.9)
+    if names and len(names) != len(boundaries) - 1:
+        raise ValueError(f"a heat map needs one name between two boundaries, got {len(names)} names and {len(boundaries)} boundaries")
+    figure = blank(5.6 + 1.4 * bool(names), 4.9)
     ax = figure.subplots()
     size = np.abs(matrix)
     top = size.max() or 1.0
@@ -95,7 +99,18 @@ def heat_map(matrix: np.ndarray, boundaries: Sequence[int], title: str) -> bytes
     ax.set_xlabel("position along the parameter vector (columns of the picture)", fontsize=9)
     ax.set_ylabel("position along the parameter vector (rows of the picture)", fontsize=9)
     ax.tick_params(labelsize=8)
+    _name_blocks(ax, boundaries, names, len(matrix) * ROOM)
     return svg(figure, title)
+
+
+def _name_blocks(ax, boundaries: Sequence[int], names: Sequence[str], room: float) -> None:
+    """Names in the place of numbers along the rows, for blocks of more than `room` rows."""
+    shown = [
+        ((first + last - 1) / 2, name) for first, last, name in zip(boundaries, boundaries[1:], names, strict=False) if last - first > room
+    ]
+    if shown:
+        ax.set_yticks([place for place, _ in shown], [name for _, name in shown], fontsize=7)
+        ax.set_ylabel("")
 
 
 def curves(result: Result) -> Mapping[str, bytes]:

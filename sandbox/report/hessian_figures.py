@@ -7,6 +7,7 @@ import numpy as np
 from sandbox.report.canvas import blank, style, svg
 
 COLUMNS, MOST = 3, 24  # panels in a row, and in all
+LONG = 30  # letters of a title
 DECADES = 9  # below the largest eigenvalue of all; further down lies the rounding of float32
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, as in `canvas`
 Nodes = tuple[np.ndarray, np.ndarray]  # eigenvalues and their weights, sum 1
@@ -32,11 +33,12 @@ def spectra(found: Mapping[str, Mapping[str, Nodes]], title: str) -> bytes:
         ax.set_yscale("log")
         ax.set_title(short(name), fontsize=8)
         style(ax)
+    _label_below(axes)
     largest = max(float(np.abs(nodes).max()) for each in shown.values() for nodes, _ in each.values()) or 1.0
     axes.flat[0].set_xlim(largest * 10.0**-DECADES, 2 * largest)
     figure.supxlabel("size of the eigenvalue, loss / param²", fontsize=9)
     figure.supylabel("share of eigenvalues of at least that size", fontsize=9)
-    _legend(figure, list(next(iter(shown.values()))))
+    _legend(figure, list(next(iter(shown.values()))), dashed="negative")
     return svg(figure, title)
 
 
@@ -63,6 +65,7 @@ def over_targets(found: Mapping[str, Mapping[str, Sequence[float]]], targets: Se
         ax.set_xticks(range(len(targets)), targets, rotation=30, ha="right")
         ax.set_title(short(name), fontsize=8)
         style(ax)
+    _label_below(axes)
     figure.supylabel("excess of block mass: 0 chance, 1 block-diagonal", fontsize=9)
     _legend(figure, list(next(iter(shown.values()))))
     return svg(figure, title)
@@ -70,11 +73,24 @@ def over_targets(found: Mapping[str, Mapping[str, Sequence[float]]], targets: Se
 
 def short(name: str) -> str:
     """The last parts of a long name."""
-    return name if len(name) <= 30 else "…" + name[-29:]
+    if len(name) <= LONG:
+        return name
+    end = name[-LONG:]
+    return "…" + (end.partition(".")[2] or end[1:])
 
 
-def _legend(figure, names: Sequence[str]) -> None:
+def _label_below(axes) -> None:
+    """Shared axes are labelled under the last row alone; here under the last panel of each column that is shown."""
+    for column in axes.T:
+        for ax in [ax for ax in column if ax.get_visible()][-1:]:
+            ax.tick_params(labelbottom=True)
+
+
+def _legend(figure, names: Sequence[str], dashed: str = "") -> None:
+    """dashed: what broken lines are, if there are any."""
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=colour, label=name) for colour, name in zip(LINES, names, strict=False)]
+    if dashed:
+        lines.append(Line2D([], [], color="#8a8a8a", ls="--", label=dashed))
     figure.legend(handles=lines, loc="outside upper left", ncols=min(len(lines), 4), fontsize=8, frameon=False)

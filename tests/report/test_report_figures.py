@@ -187,6 +187,13 @@ def test_a_heat_map_draws_the_entries_it_was_given():
     assert corners[0, 0] > 2 * max(corners[0, 1], corners[1, 0], corners[1, 1])
 
 
+def test_a_heat_map_names_the_blocks_that_have_room():
+    said = texts(heat_map(np.eye(100), (0, 60, 61, 100), "t", names=("first", "narrow", "last")))
+    assert {"first", "last"} <= set(said) and "narrow" not in said
+    with pytest.raises(ValueError, match="one name between two boundaries, got 1 names and 4"):
+        heat_map(np.eye(100), (0, 60, 61, 100), "t", names=("first",))
+
+
 def test_a_heat_map_of_zeros_is_drawn():
     svg = heat_map(np.zeros((2, 2)), (), "nothing")
     assert ElementTree.fromstring(svg).tag.endswith("svg") and "nothing" in texts(svg)
