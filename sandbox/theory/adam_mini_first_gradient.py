@@ -18,6 +18,6 @@ cosine_mean = Bound(
     value=sympy.sqrt(turned_first_step_mean.value),
     requires=(d >= 1,),
     kind="exact",
-    source="derived; mean over Gaussian gradients of a block of d; 1, 0.900, 0.866 for d = 1, 2, 3, and 1 / (4 d) above the limit",
+    source="derived; mean over Gaussian gradients of a block of d; 1, 0.900, 0.866 for d = 1, 2, 3; about 1 + 1 / (4 d) times the limit",
     proof=PROOF,
 )
