@@ -28,10 +28,10 @@ from sandbox.curvature.checks import check_objective
 from sandbox.curvature.coloured_mass import ColouredMass, coloured_mass
 from sandbox.curvature.deflated_mass import Deflation, deflation
 from sandbox.curvature.objective import Objective, objective
+from sandbox.curvature.parts import hessian_whole
 from sandbox.curvature.probes import Estimate, times_in_chunks
 from sandbox.problems.base import Params
 
-Times = Callable[[Tensor], Tensor]
 GROWTH = 4  # rounds grow by at most this factor at once, because the first spread is known to a third only
 
 
@@ -120,13 +120,13 @@ def together(rows: Sequence[TensorMass]) -> Estimate:
 
 def own_operator(one: Objective) -> LinearOperator:
     """H in the tensors of an objective, unchecked. With one batch its graph is kept, with several it is rebuilt for each call."""
-    kept = _times(one, one.batches[0]) if len(one.batches) == 1 else None
+    kept = hessian_whole(one, one.batches[0]) if len(one.batches) == 1 else None
 
     def columns(V: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(np.ascontiguousarray(V.T)).to(one.at)
         if kept is not None:
             return kept(rows).cpu().numpy().T
-        parts = (weight * _times(one, batch)(rows) for weight, batch in zip(one.weights, one.batches, strict=True))
+        parts = (weight * hessian_whole(one, batch)(rows) for weight, batch in zip(one.weights, one.batches, strict=True))
         return sum(parts).cpu().numpy().T
 
     def column(v: np.ndarray) -> np.ndarray:
@@ -134,12 +134,6 @@ def own_operator(one: Objective) -> LinearOperator:
 
     n, dtype = one.layout.size, np.dtype(str(one.at.dtype).removeprefix("torch."))
     return LinearOperator((n, n), matvec=column, rmatvec=column, matmat=columns, dtype=dtype)
-
-
-def _times(one: Objective, batch: Any) -> Times:
-    _, pull = torch.func.vjp(torch.func.grad(one.part(batch)), one.at)
-    along = torch.func.vmap(lambda v: pull(v)[0])
-    return lambda rows: along(rows).detach()
 
 
 def _measured(operator: LinearOperator, label: np.ndarray, effort: Effort, seed: int) -> tuple[int, int, Estimate, Estimate, Estimate]:
@@ -198,7 +192,7 @@ def _exact(operator: LinearOperator, label: np.ndarray) -> tuple[Estimate, Estim
 
 
 def _variance(row: TensorMass, share: float) -> float:
-    """Of inside - share * total, from the three standard errors: inside - mass * total is one part, uncorrelated with none."""
+    """Of inside - share * total; how inside and total vary together follows from the standard error of the tensor's own mass."""
     a, b, rest = row.inside.standard_error, row.total.standard_error, row.mass.standard_error * row.total.value
     own = row.mass.value
     if not b or not own:
