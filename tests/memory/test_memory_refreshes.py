@@ -166,6 +166,12 @@ def test_directions_of_low_rank(sizes, rank):
         assert_equal(*low_rank(family(**sizes[0], tied=tied), sizes, rank, dtype))
 
 
+def test_a_table_of_two_whole_chunks():
+    """2100 x 64 numbers: beside the sum of the first 65536 the second draw, and its sum, are as large again, which a short one is not."""
+    sizes = dict(vocab=2100, width=64, layers=1, heads=4, context=8), 1, 2
+    assert_equal(*low_rank(GPTConfig(**sizes[0]), sizes, 4, torch.float64))
+
+
 @pytest.mark.parametrize(("width", "ffn"), [(48, 2600), (96, 1800)])
 def test_a_refresh_of_low_rank_directions_can_be_the_peak(width, ffn):
     """Of full rank: a factorisation holds three tensors of 8 bytes a number where a weight that is read has one of 4 and a chunk."""
