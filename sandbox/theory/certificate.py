@@ -66,10 +66,19 @@ class Certificate:
             pole = root(sympy.fraction(sympy.together(number))[1], self.domain) if point is None else None
             if point is not None or pole is not None:
                 raise Refuted(f"{self.name}: {number} must be >= 0 and finite on {list(self.domain)}, and is not at {point or pole}")
+        self._refuse_poles()
         forms = [(Q, {0, 2}) for Q in (self.claim, *(Q for _, Q in self.hypotheses))] + [(form, {1}) for _, form in self.squares]
         for expr, degrees in forms if self.vectors else ():
             if not {sum(powers) for powers in sympy.Poly(expr, *self.vectors).monoms()} <= degrees:
                 raise Refuted(f"{self.name}: {expr} must be of degree {sorted(degrees)} in the vectors {list(self.vectors)}")
+
+    def _refuse_poles(self) -> None:
+        """Of claim, Q and form: there the sum says nothing, whatever it cancels to."""
+        parts = (self.claim, *(Q for _, Q in self.hypotheses), *(form for _, form in self.squares))
+        below = {factor for part in parts for factor, _ in sympy.factor_list(sympy.fraction(sympy.together(part))[1])[1]}
+        for factor in sorted(below, key=str):
+            if (pole := root(factor, self.domain)) is not None:
+                raise Refuted(f"{self.name}: claim, Q and form must be finite on {list(self.domain)}, and 1 / ({factor}) is not at {pole}")
 
 
 def refuse_floats(expr: sympy.Basic) -> None:
@@ -103,7 +112,7 @@ def counterexample(expr: sympy.Expr, domain: Iterable[sympy.Basic]) -> dict[str,
     """None where `expr` >= 0 is proved on `domain` (z3, nonlinear real arithmetic), else a point where it is < 0.
 
     `expr` is a rational function, and its sign is asked where the denominator is not 0. Positive symbols count as such.
-    Raises ValueError where z3 gives up, and for an empty domain, on which everything would be proved.
+    Raises ValueError where z3 gives up, where two symbols have one name, and for an empty domain, on which everything would be proved.
     """
     refuse_floats(expr)
     env: dict = {}
@@ -128,6 +137,7 @@ def _point(question: str, expr: sympy.Expr, wanted: list, domain: Iterable[sympy
     for relation in (r for r in relations if r is not sympy.false):
         left, right = _z3(sympy.expand(relation.lhs), env), _z3(sympy.expand(relation.rhs), env)
         solver.add(_RELATIONS[type(relation)](left, right))
+    _refuse_namesakes(env)
     solver.add(*(v > 0 for e, v in env.items() if e.is_positive))
     solver.add(*(v * v == _z3(e.base, env) for e, v in tuple(env.items()) if e.is_Pow))
     if sympy.false in relations or solver.check() == z3.unsat:
@@ -138,6 +148,13 @@ def _point(question: str, expr: sympy.Expr, wanted: list, domain: Iterable[sympy
     if answer == z3.unsat:
         return None
     return {str(d): str(solver.model()[d]) for d in solver.model().decls()} or {"any": "point"}  # an empty one would read as none
+
+
+def _refuse_namesakes(env: dict) -> None:
+    """Symbols that differ in their assumptions alone are two for sympy and one for z3."""
+    names = [str(v) for v in env.values()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"symbols of one name must have the same assumptions, got {', '.join(twice)} with several; make it once")
 
 
 def _is_negative(expr: sympy.Expr, env: dict) -> list:

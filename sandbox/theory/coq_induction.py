@@ -19,19 +19,14 @@ def by_induction(one: Induction) -> str:
 class _Text:
     def __init__(self, one: Induction) -> None:
         self.one = one
-        self.known = [(i, now, after) for i, (now, _, after) in enumerate(one.sequences) if not self._is_free(after)]
+        self.known = [(i, now, after) for i, (now, _, after) in enumerate(one.sequences) if not self.one.is_free(after)]
         self.parameters = sorted(self._symbols() - self._of_steps(), key=str)
         positive = [sympy.StrictGreaterThan(s, 0, evaluate=False) for s in self.parameters if s.is_positive]
         self.domain = [*one.domain, *positive]
         self.step_symbols = sorted(self._symbols_of_step(), key=str)
 
-    def _is_free(self, after: sympy.Expr) -> bool:
-        """Whether nothing but the hypotheses says what comes next."""
-        elsewhere = [self.one.claim, *self.one.domain, *(x for now, start, _ in self.one.sequences for x in (now, start)), self.one.index]
-        return after.is_Symbol and not any(after in expr.free_symbols for expr in elsewhere)
-
     def _of_steps(self) -> set[sympy.Symbol]:
-        free = {after for _, _, after in self.one.sequences if self._is_free(after)}
+        free = {after for _, _, after in self.one.sequences if self.one.is_free(after)}
         return free | {now for now, _, _ in self.one.sequences} | {self.one.index}
 
     def _symbols(self) -> set[sympy.Symbol]:
@@ -50,7 +45,7 @@ class _Text:
         texts = {named(self.one.index): f"(INR {n})"}
         for now, _, after in self.one.sequences:
             texts[named(now)] = f"({named(now)} {n})"
-            if self._is_free(after):
+            if self.one.is_free(after):
                 texts[named(after)] = f"({named(now)} (S {n}))"
         return re.sub(r"\b\w+_\b", lambda found: texts.get(found[0], found[0]), text)
 

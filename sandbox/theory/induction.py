@@ -58,22 +58,47 @@ class Induction:
             domain=(*self.domain, self.index >= 0, *self.always),
         )
 
+    def is_free(self, after: sympy.Expr) -> bool:
+        """Whether nothing but the hypotheses says what comes next."""
+        elsewhere = [self.claim, *self.domain, *(x for now, start, _ in self.sequences for x in (now, start)), self.index]
+        return after.is_Symbol and not any(after in expr.free_symbols for expr in elsewhere)
+
     def check(self) -> None:
-        """Raises Refuted where start, sum or signs are wrong, ValueError for floats, denominators, and symbols that are taken positive."""
-        now = {symbol for symbol, _, _ in self.sequences} | {self.index}
-        if any(symbol.is_positive for symbol in now):
-            raise ValueError(
-                f"{self.name}: {sorted(map(str, now))} must be plain real symbols, what is positive must follow from the claim"
-            )
-        for expr in (self.claim, *(expr for sequence in self.sequences for expr in sequence[1:])):
-            if sympy.fraction(sympy.together(expr))[1].free_symbols:
-                raise ValueError(f"{self.name}: {expr} must be a polynomial, because the next step multiplies by its denominators")
+        """Raises Refuted where start, sum or signs are wrong, ValueError for what is no statement about all n: floats, denominators,
+        symbols of steps that are taken positive or bounded by the domain, and sequences that share a symbol.
+        """
+        self._require_symbols()
+        self._require_polynomials()
         if self.relation == "=":
             self._check_equality()
         elif counterexample(self.first, self.domain) is not None:
             raise Refuted(f"{self.name}: at {self.index} = 0 the claim is {self.first}, which is negative somewhere on {list(self.domain)}")
         else:
             self.step.check()
+
+    def _require_symbols(self) -> None:
+        given = [symbol for symbol, _, _ in self.sequences] + [self.index]
+        given += [after for _, _, after in self.sequences if self.is_free(after)]
+        if len({symbol.name for symbol in given}) < len(given):
+            raise ValueError(f"{self.name}: every sequence must have symbols of its own, got {sorted(map(str, given))}")
+        if any(symbol.is_positive for symbol in given):
+            raise ValueError(
+                f"{self.name}: {sorted(map(str, given))} must be plain real symbols, what is positive must follow from the claim"
+            )
+        bounded = set().union(*(sympy.sympify(relation).free_symbols for relation in self.domain)) & set(given)
+        if bounded:
+            raise ValueError(
+                f"{self.name}: the domain is of parameters, and {sorted(map(str, bounded))} change from step to step; "
+                "what holds of them at every n stands in `always`"
+            )
+
+    def _require_polynomials(self) -> None:
+        exprs = [self.claim, *(expr for sequence in self.sequences for expr in sequence[1:])]
+        if self.relation == "=":  # a certificate looks for poles itself
+            exprs += [self.factor, *(expr for pair in self.hypotheses for expr in pair)]
+        for expr in exprs:
+            if sympy.fraction(sympy.together(expr))[1].free_symbols:
+                raise ValueError(f"{self.name}: {expr} must be a polynomial, because the next step multiplies by its denominators")
 
     def _check_equality(self) -> None:
         off = self.after - self.factor * self.claim + sum((factor * Q for factor, Q in self.hypotheses), sympy.Integer(0))

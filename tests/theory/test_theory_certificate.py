@@ -91,6 +91,26 @@ def test_a_multiplier_must_be_finite_all_over_the_domain():
         Certificate("pole", claim=-y / x, hypotheses=((1 / x, y),), domain=(x >= 0,)).check()
 
 
+POLED = {  # at x = 0, which is on the domain, the sum says nothing; the second and the third are false there
+    "claim": Certificate("poled", claim=1 / x, squares=((x, 1 / x),), domain=(x >= 0,)),
+    "hypothesis": Certificate("poled", claim=-y, hypotheses=((x, y / x),), domain=(x >= 0,)),
+    "form": Certificate("poled", claim=sympy.Integer(-1), squares=((-(x**2), 1 / x),), domain=(x >= 0, x <= 0)),
+}
+
+
+@pytest.mark.parametrize("where", POLED)
+def test_what_a_sum_is_made_of_must_be_finite_too(where):
+    with pytest.raises(Refuted, match="must be finite on"):
+        POLED[where].check()
+
+
+def test_symbols_of_one_name_with_other_assumptions_are_no_two_variables():
+    """z3 knows names alone: a real x would be taken for the positive one."""
+    for expr, domain in ((x, (sympy.Symbol("x", positive=True) >= 1,)), (x + sympy.Symbol("x", positive=True), ())):
+        with pytest.raises(ValueError, match="symbols of one name must have the same assumptions, got x"):
+            counterexample(expr, domain)
+
+
 def test_a_number_without_symbols_must_be_nonnegative_too():
     with pytest.raises(Refuted, match="must be >= 0"):
         Certificate("negative", claim=-(x**2), squares=((sympy.Integer(-1), x),), vectors=(x,)).check()

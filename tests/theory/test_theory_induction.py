@@ -122,6 +122,42 @@ def test_what_it_cannot_write_is_refused():
         replace(bernoulli, claim=positive - (1 - n * y), sequences=((positive, one, (1 - y) * positive),)).check()
 
 
+claimed_positive = Induction(  # "whatever starts at 1 stays positive": false, and nothing is known of the next number
+    "claimed_positive", claim=value, index=n, sequences=((value, one, after),), factor=sympy.Integer(0), squares=((after, one),)
+)
+positive_next = sympy.Symbol("after", positive=True)
+falling = replace(  # 1, 0, -1, ... is said to be >= 0
+    claimed_positive, name="falling", sequences=((value, one, value - 1),), squares=((value - 1, one),), factor=sympy.Integer(0)
+)
+NO_STATEMENT = {
+    "a next number that is positive by its name": (
+        replace(claimed_positive, sequences=((value, one, positive_next),), squares=((positive_next, one),)),
+        "plain real symbols",
+    ),
+    "a domain that bounds a sequence": (replace(falling, domain=(value >= 1,)), "change from step to step"),
+    "a domain that bounds the index": (  # 1 - n, which is >= 0 for two n
+        replace(falling, claim=1 - n, sequences=(), squares=((-n, one),), domain=(n <= 0,)),
+        "change from step to step",
+    ),
+    "a second sequence of one name": (
+        replace(falling, sequences=((value, sympy.Integer(-1), value), (value, one, value)), factor=one, squares=()),
+        "symbols of its own",
+    ),
+    "a name that is real and positive": (replace(falling, domain=(sympy.Symbol("value", positive=True) >= 1,)), "the same assumptions"),
+    "an equality with a pole": (  # x y = 0 for all n says nothing of y where x = 0
+        replace(telescope, claim=y * n, sequences=(), hypotheses=((-1 / x, x * y),), relation="=", factor=one),
+        "must be a polynomial",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", NO_STATEMENT)
+def test_what_is_false_by_its_symbols_alone_is_no_statement(fault):
+    one_, said = NO_STATEMENT[fault]
+    with pytest.raises(ValueError, match=said):
+        one_.check()
+
+
 def test_in_coq_the_power_of_the_statement_is_any_sequence_that_starts_at_1_and_is_multiplied():
     text = theorem(bernoulli)
     assert "power_ 0%nat = 1 ->" in text and "(INR n)" in text
