@@ -41,6 +41,8 @@ def test_rows_are_those_of_the_dense_hessian(tmp_path, exact, tolerance):
         H, label = exact_blocks(one, row.name), one.partitions[row.partition].labels[row.name]
         assert row.mass == pytest.approx(block_mass(H, label), rel=tolerance)
         assert row.null == pytest.approx(chance_mass(H, label), rel=tolerance, abs=tolerance / 2)
+        assert (row.null_error > 0) == (exact == 0)
+        assert abs(row.null - chance_mass(H, label)) < 4 * row.null_error + 1e-4  # four standard errors, and float32
         assert (row.high > row.low) == (exact == 0 and row.n_products != row.size)
 
 

@@ -71,7 +71,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class MassRow:
-    """mass, null, excess as in `block_mass`; [low, high]: 95 % interval of the mass, a point where the Hessian was whole."""
+    """mass, null, excess as in `block_mass`; [low, high]: 95 % interval of the mass, a point where the Hessian was whole.
+
+    null_error: standard error of the null, 0 where the Hessian was whole; the excess has it on top of the interval of the mass.
+    """
 
     name: str
     partition: str
@@ -83,6 +86,7 @@ class MassRow:
     null: float
     excess: float
     n_products: int
+    null_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -176,11 +180,13 @@ def _probed(target: Target, products: LinearOperator, name: str, labels: Mapping
     diagonal = squared_diagonal(products, n_probes=DIAGONAL_PROBES, seed=seed)
     for title, label in labels.items():
         row = tensor_masses(target.loss, target.params, target.batches, {name: torch.from_numpy(label)}, effort=effort, seed=seed)[0]
-        null = chance_of(min(max(diagonal.value / row.total.value, 0.0), 1.0), [len(b) for b in groups(label, row.size)])
+        sizes = [len(b) for b in groups(label, row.size)]
+        null = chance_of(min(max(diagonal.value / row.total.value, 0.0), 1.0), sizes)
+        null_error = (1.0 - chance_of(0.0, sizes)) * diagonal.standard_error / row.total.value
         mass = row.mass
         low, high = mass.interval() if mass.standard_error else (mass.value, mass.value)
         excess = (mass.value - null) / (1.0 - null) if null < 1.0 else float("nan")
-        rows.append(MassRow(name, title, row.size, row.n_blocks, mass.value, low, high, null, excess, mass.n_products))
+        rows.append(MassRow(name, title, row.size, row.n_blocks, mass.value, low, high, null, excess, mass.n_products, null_error))
     density = spectral_density(products, n_steps=cost.n_steps, n_probes=cost.n_probes, seed=seed)
     return TensorSurvey(name, tuple(rows), quadrature(density))
 
