@@ -6,7 +6,7 @@ enclose an angle whose cosine is in the mean
 Let x be such a vector too, the start on a diagonal Hessian. The condition number under Adam frozen at its first gradient, max |x_i| / min
 |x_i|, has a median M_d with
 
-    M_d / (d sqrt(2 log d))  ->  sqrt(2 / pi) / log 2,        14 % below it at d = 10 and 7 % at 10^4.
+    M_d / (d sqrt(2 log d))  ->  sqrt(2 / pi) / log 2,        12 % below it at d = 10 and 7 % at 10^4.
 
 Source:    derived
 Bounds:    cosine_mean of sandbox.theory.adam_mini_first_gradient; first_step_cosine, frozen_adam_condition of sandbox.theory.adam_mini

@@ -1,6 +1,7 @@
 """The first Gaussian gradient under Adam and Adam-mini, against sampling and against quantiles by quadrature."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -37,3 +38,10 @@ def test_the_law_of_the_median_comes_closer_as_d_grows():
     off = [adam_mini.frozen_adam_condition.at(dim=d) / median(d) - 1 for d in (10, 100, 10_000, 1_000_000)]
     assert off[:3] == pytest.approx([0.14, 0.11, 0.07], abs=0.006)
     assert 0 < off[3] < 0.055 and off == sorted(off, reverse=True)
+
+
+def test_the_proof_says_the_same_from_below(root):
+    """What is 14 % above the median has it 12 % below: shares of another whole, to the per cent that is printed."""
+    told = re.search(r"(\d+) % below it at d = 10 and (\d+) % at 10\^4", (root / adam_mini_first_gradient.PROOF).read_text())
+    below = [1 - median(d) / adam_mini.frozen_adam_condition.at(dim=d) for d in (10, 10_000)]
+    assert [int(number) for number in told.groups()] == [round(100 * share) for share in below]
