@@ -7,7 +7,7 @@ Claims: adam-mini.noise-on-text           Adam rests lower than Adam-mini
         adam-mini.noise-on-text.whole     Adam-mini rests lower than one second moment per tensor
         adam-mini.noise-on-text.features  embedding and head cut by token, where the SNR is high, rest lower than cut by feature, where
                                           it is below 1 (all other tensors: Adam)
-        adam-mini.noise-on-text.rate      Adam-mini's excess over Adam falls with the learning rate, as noise says (over a short way lag does, too)
+        adam-mini.noise-on-text.rate      Adam-mini's excess over Adam falls with the learning rate (as noise, and a short lag, does)
         adam-mini.noise-on-text.price     the excess is at most (lr / 4) (sum_b sqrt(d_b tr S_b) - sum_i sqrt(S_ii)), what it is at rest,
                                           S the covariance of gradients: no, a shorter step also comes down more slowly
 Proof:  proofs/proof_adam_mini_noise_floor.py
