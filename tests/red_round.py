@@ -425,7 +425,6 @@ BREAKS = (
         "tests/memory/test_memory_refreshes.py",
     ),
     ("sandbox/memory/moments.py", '"key": 4 if x.is_gpt else 3', '"key": 3 if x.is_gpt else 4', "tests/memory/test_memory_refreshes.py"),
-    ("sandbox/memory/forecasts.py", '"reset": state + B', '"reset": state', "tests/memory/test_memory_refreshes.py"),
     ("sandbox/memory/sherl.py", "N * N * t + N * w - (N + 2) * t)", "0)", "tests/memory/test_memory_extended.py"),
     (
         "sandbox/memory/sherl.py",
