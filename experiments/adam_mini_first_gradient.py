@@ -72,7 +72,7 @@ def on_first(**fields) -> Claim:
     common = {
         "source": "derived",
         "known": "derived",
-        "dossier": "adam-mini T7",
+        "dossier": "adam-mini C10, T7",
         "kind": "equality",
         "tier": "quick",
         "cost_s": 0.3,
