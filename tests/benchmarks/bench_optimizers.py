@@ -23,9 +23,10 @@ AdaLomo 1.5, CAME 1.4. GaLore is bound by its two matrix products, ours and its 
 The fused shell (the last table; CPU time of one thread): its hook, without the step in it, took 2.6 us of Python and policy where the
 stepwise loop took 4.7 (1.0 and 1.3 under "pass"). Before, 132 tensors of 32x32 took +25.5 % ("pass" +22.7), for no_grad as a decorator
 (3.4 us a call), a sum over one number, and the sorting of one tensor. An empty hook is 0.1 to 0.4 us a tensor.
-    132 tensors of 32x32: +1.9 % in the one run at a load of 2 on two cores; +4 to +11 % in others at 10 to 20 ("pass" +3 to +10)
-    13 tensors of 512x512: before, +0.9 to +1.9 % at a load of 1; now +1.7 to +4.0 % at one of 20
-It grows with what else uses caches and cores, and a load gives no more than a range; a quiet machine has been asked once only. So
+    132 tensors of 32x32: +1.2 % (-0.3 to +3.5; "pass" +4.5, +2.4 to +6.8) with one process beside it on two cores, median and range of
+    10 repetitions; +1.9 % in another run at a load of 2; +4 to +11 % in others at 10 to 20
+    13 tensors of 512x512: +1.5 % (-0.3 to +2.5; "pass" +0.8, -0.6 to +2.1) with one process beside it; +1.7 to +4.0 % at a load of 20
+It grows with what else uses caches and cores, and a load gives no more than a range. So
 3 % are not reached in every surrounding. What is left is the change between backward and step at every tensor, which shared caches
 make dear: a hook with nothing but the step in it took +1.4 % at a load of 1 and +2 to +9 % at one of 10 under "pass". Moving by twos
 took 3 % less, everything at the end 7 % less. Tried and left: tensors that wait for each other as far as the largest gradient allows;
