@@ -136,7 +136,9 @@ def _check_twice(one: Objective, batch: Any, value: Tensor) -> tuple[Tensor, Cos
             found, times = pulled(gradient, one.at)
         with Made() as row:
             bend = times(v[None])[0]
-    except (RuntimeError, NotImplementedError) as error:
+    except torch.OutOfMemoryError:
+        raise  # says nothing about the loss
+    except RuntimeError as error:  # NotImplementedError is one
         raise ValueError(f"the loss must be twice differentiable by torch.func, but torch says: {str(error).splitlines()[0]}") from error
     custom = _custom_functions(value)
     if custom:

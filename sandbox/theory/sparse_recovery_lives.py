@@ -21,12 +21,13 @@ T = sympy.Symbol("T", integer=True, positive=True)
 BETA = (b1 > 0, b1 < 1)
 PROOF = "proofs/proof_sgc_lifetimes.py"
 PROVED_UP_TO = 8
+ROUNDING = sympy.Rational(1, 10**12)  # a fixed life meets Jensen's b1^(E T) <= E b1^T with equality, which floats miss by a rounding
 
 any_life = Bound(
     name="sparse_recovery_lives.any_life",
     quantity=momentum_outside.quantity,
     value=b1**2 * (1 - 2 * once + twice) / ((1 - b1**2) * life - 2 * b1 * (1 - once)),
-    requires=(*BETA, life >= 1, once > 0, once <= b1, twice >= once**2, twice <= once),
+    requires=(*BETA, life >= 1, once * (1 + ROUNDING) >= b1**life, once <= b1, twice * (1 + ROUNDING) >= once**2, twice <= once),
     kind="exact",
     source="derived; stationary, independent lives of any law, values that stay and do not depend on the life",
     proof=PROOF,

@@ -68,8 +68,12 @@ def test_a_loss_without_a_hessian_is_refused(entry, problem, sentence):
 
 @ENTRIES
 def test_the_same_module_in_eval_mode_passes(entry):
-    problem = OfModule(net(nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(5))).eval())
-    entry(problem, problem.start(), BATCH)
+    """Dropout is then the identity, so the Hessian is that of the module without it."""
+    whole, plain = (net(nn.Sequential(middle, nn.BatchNorm1d(5))).eval() for middle in (nn.Dropout(0.5), nn.Identity()))
+    plain.load_state_dict(whole.state_dict())
+    entry(OfModule(whole), OfModule(whole).start(), BATCH)
+    found, wanted = (dense_hessian(problem, problem.start(), BATCH).matrix for problem in (OfModule(whole), OfModule(plain)))
+    assert abs(wanted).max() > 0 and abs(found - wanted).max() < 1e-14 * abs(wanted).max()  # the same operations
 
 
 @ENTRIES

@@ -79,7 +79,9 @@ def test_what_moves_is_accepted(rule):
     optimizer = shell_of(rule, torch.bfloat16)
     w = optimizer.param_groups[0]["params"][0]
     w.grad = torch.ones_like(w)
+    before = w.detach().clone()
     optimizer.step()
+    assert torch.isfinite(w).all() and not torch.equal(w, before)
 
 
 def test_a_slow_average_that_the_rule_keeps_in_float32_is_accepted():
@@ -88,9 +90,17 @@ def test_a_slow_average_that_the_rule_keeps_in_float32_is_accepted():
     class Wide(Adam):
         def init(self, w):
             state = super().init(w)
-            return state._replace(v=state.v.to(torch.promote_types(w.dtype, torch.float32)))
+            return state._replace(v=state.v.float())
 
-    shell_of(Wide(0.1), torch.bfloat16)
+        def step(self, g, state, w):
+            delta, state = super().step(g.float(), state._replace(m=state.m.float()), w.float())
+            return delta.to(w.dtype), state._replace(m=state.m.to(w.dtype))
+
+    optimizer = shell_of(Wide(0.1), torch.bfloat16)
+    w = optimizer.param_groups[0]["params"][0]
+    w.grad = torch.ones_like(w)
+    optimizer.step()
+    assert {key: optimizer.state[w][key].dtype for key in ("m", "v")} == {"m": torch.bfloat16, "v": torch.float32}
 
 
 def test_float16_has_a_finer_unit():

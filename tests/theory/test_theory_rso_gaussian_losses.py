@@ -123,3 +123,11 @@ def test_outside_of_its_domain_no_constant_is_given():
         losses.descending_constant.at(t=0.5, c=0.25, s=2.5)
     with pytest.raises(OutOfScope):
         losses.rise.at(T=0.9)
+
+
+@pytest.mark.parametrize("bound", [losses.argmin_constant, losses.descending_constant], ids=lambda one: one.name)
+def test_an_s_that_proves_nothing_is_out_of_scope(bound):
+    """s is free within 1 < s; where it makes the gain negative, 1 / gain would be a negative bound of a positive ratio."""
+    assert bound.at(t=0.5, c=0.25, s=2.2) > 0
+    with pytest.raises(OutOfScope, match="requires"):
+        bound.at(t=0.5, c=0.25, s=1.2)

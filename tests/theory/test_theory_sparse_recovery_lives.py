@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sandbox.theory import sparse_recovery
+from sandbox.theory import base, sparse_recovery
 from sandbox.theory import sparse_recovery_lives as lives
 
 
@@ -84,3 +84,13 @@ def test_the_conjecture_beyond_the_proved_lives_in_numbers():
         S, N = lives.fixed_life.at(b1=b1, T=T), np.arange(1, 3000)
         u = b1**2 * (1 - b1**N) ** 2 - S * ((1 - b1**2) * N - 2 * b1 * (1 - b1**N))
         assert (u - u[T] * (N - T)).max() < 1e-12
+
+
+def test_constants_of_no_law_of_lives_are_out_of_scope():
+    """Jensen: E b1^T >= b1^(E T), so a mean life of 1 leaves once = b1; smaller would make the share negative."""
+    with pytest.raises(base.OutOfScope, match="any_life requires"):
+        lives.any_life.at(b1=0.9, life=1.0, once=0.1, twice=0.05)
+    for T in (1, 5, 40):
+        assert lives.any_life.at(b1=0.9, life=float(T), once=0.9**T, twice=0.81**T) == pytest.approx(
+            lives.fixed_life.at(b1=0.9, T=float(T)), rel=1e-9
+        )
