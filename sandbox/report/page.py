@@ -21,6 +21,7 @@ from sandbox.report.worst_cases import worst_cases
 from sandbox.verdict import Outcome
 
 FEW = 150  # claims whose picture is not too long to stand open
+A_PARAGRAPH = 12  # claims that may be named one after the other before they are folded away
 COLUMNS = ("claim", "kind", "outcome", "measured", "limit", "predicted", "seeds", "seconds", "tier")
 
 
@@ -66,8 +67,15 @@ def head(results: Sequence[Result]) -> str:
     else:
         lines.append("<p>No claim differs from the record.</p>")
     if surprising:
-        lines.append(f"<p>Recorded against the prediction: {_links(surprising)}</p>")
+        lines.append(_surprises(surprising))
     return "\n".join(lines)
+
+
+def _surprises(results: Sequence[Result]) -> str:
+    """Folded away where they are many, as the picture of all claims is."""
+    if len(results) <= A_PARAGRAPH:
+        return f"<p>Recorded against the prediction: {_links(results)}</p>"
+    return f"<details><summary>{len(results)} recorded against the prediction</summary><p>{_links(results)}</p></details>"
 
 
 def _count(word: str, count: int, sentence: str) -> str:

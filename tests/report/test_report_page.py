@@ -133,6 +133,14 @@ def test_differences_come_first_then_systems(results, root):
     ]
 
 
+def test_many_surprises_are_folded_away_and_counted(results, root, monkeypatch):
+    from sandbox.report import page as module
+
+    assert "recorded against the prediction" not in page(results, root)
+    monkeypatch.setattr(module, "A_PARAGRAPH", 0)
+    assert "<details><summary>1 recorded against the prediction</summary><p>" in page(results, root)
+
+
 def test_the_head_counts_and_names_what_differs(results, root):
     text = " ".join("".join(read(page(results, root)).text).split())
     assert "6 claims, checked by proof and by measurement" in text
