@@ -3,16 +3,23 @@
 The family of a claim is its experiment file: every statistical case (estimator other than Range, setting in scope) of every claim in the
 file counts, whether it was asked for or has run. What has rows takes part with its p-value, what has none counts as p = 1. So naming fewer
 claims on the command line never makes a verdict milder or harder; running more of the file can only make open verdicts decide.
+
+A scope that only the run can tell is asked about rows that hold numbers. A nan among what it reads compares as false to everything, so
+it would pass for an assumption that is met; where no other seed breaks the assumption the verdict is INCONCLUSIVE, with seed and value.
 """
 
+import math
+from collections import UserDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from sandbox.fit import Range, Sample
 from sandbox.ledger.claim import Claim, Grid, Rows, Setting, Task, setting_hash
 from sandbox.ledger.result import Case
 from sandbox.ledger.store import Row
 from sandbox.theory.base import OutOfScope
-from sandbox.verdict import Verdict, holm, judge, out_of_scope
+from sandbox.verdict import Outcome, Verdict, holm, judge, out_of_scope
 
 
 class Reader:
@@ -75,7 +82,7 @@ def cases(claim: Claim, rows: Rows) -> tuple[Case, ...]:
     left = claim.plan.missing(rows)
     if left and not isinstance(claim.plan, Grid):  # a plan of stages never comes to its comparison where nothing may run
         return (Case(left[0].setting, out_of_scope(claim.kind, why_out(claim, left[0].setting))),)
-    return tuple(Case(setting, _verdict(claim, setting, samples)) for setting, samples in claim.plan.samples(rows))
+    return tuple(Case(setting, verdict_of(claim, setting, samples)) for setting, samples in claim.plan.samples(rows))
 
 
 def family_size(claims: Sequence[Claim]) -> int:
@@ -91,13 +98,46 @@ def corrected(found: Mapping[str, Sequence[Case]], family: int) -> dict[str, tup
     return {name: tuple(Case(case.setting, next(verdicts)) for case in cases_) for name, cases_ in found.items()}
 
 
-def _verdict(claim: Claim, setting: Setting, samples: Sequence[Sample]) -> Verdict:
+def verdict_of(claim: Claim, setting: Setting, samples: Sequence[Sample]) -> Verdict:
+    """Of one setting and all its rows, before any correction."""
     limit, reason = limit_or_reason(claim, setting)
+    untold = None
     if reason is None and claim.scope_of_rows is not None:
-        reason = claim.scope_of_rows(samples)
+        reason, untold = _asked_of_rows(claim, samples)
     if reason is not None:
         return out_of_scope(claim.kind, reason)
-    return judge(claim.estimate(samples, claim.quantity), claim.kind, limit=limit, tau=claim.tau, margin=claim.margin)
+    verdict = judge(claim.estimate(samples, claim.quantity), claim.kind, limit=limit, tau=claim.tau, margin=claim.margin)
+    return verdict if untold is None else replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=untold, more_seeds=None)
+
+
+class _Watched(UserDict):
+    """The values of a row; remembers which of those that were read are not a number."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        super().__init__(values)
+        self.lost: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if _has_nan(value):
+            self.lost[name] = None
+        return value
+
+
+def _has_nan(value: Any) -> bool:
+    return any(map(_has_nan, value)) if isinstance(value, list | tuple) else isinstance(value, float) and math.isnan(value)
+
+
+def _asked_of_rows(claim: Claim, samples: Sequence[Sample]) -> tuple[str | None, str | None]:
+    """(the assumption that fails at some seed, or None; why it cannot be told of some seed, or None)."""
+    watched = [replace(sample, values=_Watched(sample.values)) for sample in samples]
+    reason = claim.scope_of_rows(watched)
+    lost = [sample for sample in watched if sample.values.lost]
+    if not lost:
+        return reason, None
+    told = [sample for sample in samples if all(sample.seed != one.seed for one in lost)]
+    names = ", ".join(f"{name} is nan at seed {sample.seed}" for sample in lost for name in sample.values.lost)
+    return claim.scope_of_rows(told) if told else None, f"whether the claim applies cannot be told: {names}; look at what that run gave"
 
 
 def _cases_in_scope(claim: Claim) -> int:

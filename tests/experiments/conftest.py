@@ -3,9 +3,9 @@
 import pytest
 
 from sandbox.fit import Sample
+from sandbox.ledger import judging
 from sandbox.ledger.loading import has_claims, load
 from sandbox.ledger.result import combined
-from sandbox.verdict import judge, out_of_scope
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +22,7 @@ def claim(module):
 
 def _verdict_of(claim, setting, seeds):
     samples = [Sample(seed, row) for seed, row in zip(seeds, claim.measure(setting, tuple(seeds)), strict=True)]
-    if claim.scope_of_rows and (reason := claim.scope_of_rows(samples)):
-        return out_of_scope(claim.kind, reason)
-    fit = claim.estimate(samples, claim.quantity)
-    return judge(fit, claim.kind, limit=claim.limit_at(setting), tau=claim.tau, margin=claim.margin)
+    return judging.verdict_of(claim, setting, samples)
 
 
 def _rejudged(claim, *, settings=(), seeds=()):

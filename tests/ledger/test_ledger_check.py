@@ -242,6 +242,43 @@ def test_an_assumption_that_only_the_run_can_tell(folder):
     assert second.verdict.reason == "y reached 2"
 
 
+def scope_with_nan(folder, ys, reached=2):
+    """The verdict of a claim whose rows hold these y, one a seed, and whose scope reads their maximum."""
+    rows = ", ".join(f"float({y!r})" for y in map(str, ys))
+    broken = f'lambda samples: "y reached {reached}" if max(one.values["y"] for one in samples) >= {reached} else None'
+    changed = f"plan=Grid((Setting(1.0),), tuple(range({len(ys)}))), measure=per_seed(lambda s, seed: dict(y=[{rows}][seed])),"
+    folder.edit('claim(id="toy.shared",', f'claim(id="toy.shared", subject="toy.nan", scope_of_rows={broken}, {changed}')
+    return run(folder, ["toy.shared"])["toy.shared"].cases[0].verdict
+
+
+@pytest.mark.parametrize("ys", [["nan", 1, 1], [1, "nan", 1], [1, 1, "nan"], ["nan", "nan", "nan"]])
+def test_a_nan_does_not_pass_for_an_assumption_that_is_met(folder, ys):
+    verdict = scope_with_nan(folder, ys)
+    assert (verdict.outcome, verdict.more_seeds) == (Outcome.INCONCLUSIVE, None)
+    assert [f"y is nan at seed {seed}" in verdict.reason for seed in range(3)] == [y == "nan" for y in ys]
+
+
+@pytest.mark.parametrize("ys", [["nan", 1, 3], [3, "nan", 1], [1, 3, "nan"]])
+def test_a_seed_that_breaks_the_assumption_decides_wherever_the_nan_stands(folder, ys):
+    verdict = scope_with_nan(folder, ys)
+    assert (verdict.outcome, verdict.reason) == (Outcome.OUT_OF_SCOPE, "y reached 2")
+
+
+def test_a_nan_among_the_numbers_of_a_path_is_seen(folder):
+    folder.edit(
+        'claim(id="toy.shared",', 'claim(id="toy.shared", scope_of_rows=lambda samples: [s.values["path"] for s in samples][9:] or None,'
+    )
+    folder.edit('{"y": ', '{"path": [[1.0], [2.0, float("nan")]], "y": ')
+    assert "path is nan at seed 2" in run(folder, ["toy.shared"])["toy.shared"].cases[0].verdict.reason
+
+
+def test_a_nan_that_no_scope_reads_is_a_run_that_diverged(folder):
+    """There the assumption is known to be met, so the claim is refuted as by any divergence."""
+    folder.edit('claim(id="toy.shared",', 'claim(id="toy.shared", scope_of_rows=lambda samples: None,')
+    folder.edit("setting.x + 0.001 * (seed % 3)", 'float("nan")')
+    assert run(folder, ["toy.shared"])["toy.shared"].cases[0].verdict.outcome is Outcome.VIOLATED
+
+
 def test_a_condition_of_the_bound_that_fails_is_out_of_scope(folder):
     folder.edit(
         "CLAIMS = (",
