@@ -29,16 +29,20 @@ class Reader:
         self.rows = rows
         self.used: set[tuple[str, int]] = set()
         self._hashes: dict[int, tuple[Setting, str]] = {}  # by identity: a plan hands in the same objects again and again
+        self._samples: dict[tuple[str, int], tuple[Row, Sample]] = {}
 
     def __call__(self, setting: Setting, seed: int) -> Sample | None:
         if id(setting) not in self._hashes:
             self._hashes[id(setting)] = (setting, setting_hash(setting))
         key = (self._hashes[id(setting)][1], seed)
-        if key not in self.rows:
+        row = self.rows.get(key)
+        if row is None:
             return None
         self.used.add(key)
-        row = self.rows[key]
-        return Sample(seed, row.values, row.code, row.date)
+        made = self._samples.get(key)
+        if made is None or made[0] is not row:
+            made = self._samples[key] = (row, Sample(seed, row.values, row.code, row.date))
+        return made[1]
 
 
 _known: dict[tuple[int, str], tuple[Claim, float | None, str | None]] = {}  # by the claim's identity, which is kept alive here

@@ -62,7 +62,8 @@ class Store:
             found = self.connection.execute(query, (subject, code)).fetchall()
         except sqlite3.Error as error:
             raise self._sentence(error) from error
-        rows = (Row(subject, h, n, code, json.loads(s), json.loads(v), t, d) for h, n, s, v, t, d in found)
+        settings = {text: json.loads(text) for text in {text for _, _, text, *_ in found}}  # many seeds share one
+        rows = (Row(subject, h, n, code, settings[s], json.loads(v), t, d) for h, n, s, v, t, d in found)
         return {(row.setting_hash, row.seed): row for row in rows}
 
     def put(self, rows: Sequence[Row]) -> None:

@@ -33,16 +33,21 @@ def write_page(results: Sequence[Result], out_dir: Path, root: Path) -> Path:
     out_dir.mkdir(parents=True, exist_ok=True)
     path, waiting = out_dir / "report.html", out_dir / f".report.{os.getpid()}.html"
     kept = Kept(out_dir / "cache" / "figures")
-    waiting.write_text(page(results, root, kept.figure), encoding="utf-8")
+    waiting.write_text(page(results, root, kept.figure, kept.overview), encoding="utf-8")
     os.replace(waiting, path)
     kept.forget_the_rest()
     return path
 
 
-def page(results: Sequence[Result], root: Path, draw: Callable[[Result], bytes] = claim_figure) -> str:
-    """The page as text. draw: the figure of a claim, as SVG."""
+def page(
+    results: Sequence[Result],
+    root: Path,
+    draw: Callable[[Result], bytes] = claim_figure,
+    draw_all: Callable[[Sequence[Result]], bytes] = overview,
+) -> str:
+    """The page as text. draw: the figure of a claim, as SVG.  draw_all: that of all claims."""
     ordered = sorted(results, key=lambda r: (r.agrees, r.claim.id.partition(".")[0], r.claim.id))
-    body = [head(ordered), _picture(ordered), worst_cases(ordered), table(ordered), "<h2>Claim by claim</h2>"]
+    body = [head(ordered), _picture(ordered, draw_all), worst_cases(ordered), table(ordered), "<h2>Claim by claim</h2>"]
     body += [claim_section(result, root, draw) for result in ordered]
     body.append(theorems(ordered, root))
     return PAGE.format(title=f"{len(ordered)} claims, checked", css=CSS, js=JS, body="\n".join(body))
@@ -144,11 +149,11 @@ def expectation(result: Result) -> str:
     return f"{words.word(result.claim.predicted)}{_found(result)}{alarm}"
 
 
-def _picture(results: Sequence[Result]) -> str:
+def _picture(results: Sequence[Result], draw_all: Callable[[Sequence[Result]], bytes]) -> str:
     if not any(result.cases for result in results):
         return ""
     note = "Intervals over limits; 95 %, for parity 90 %. Thin lines: the other settings of a claim. Dashed: the limit or the margin."
-    svg = inline(overview(results), "all claims")
+    svg = inline(draw_all(results), "all claims")
     figure = f"<figure class='overview'><div class='wide'>{svg}</div><figcaption>{note}</figcaption></figure>"
     return figure if len(results) <= FEW else f"<details><summary>{len(results)} claims as one picture</summary>{figure}</details>"
 

@@ -57,15 +57,20 @@ class Bound:
                 f"bound {self.name!r} needs the constants {sorted(needed)}, got {sorted(given)}: "
                 f"missing {sorted(needed - given)}, unknown {sorted(given - needed)}"
             )
-        by_name = {symbol.name: symbol for e in (self.value, *self.requires) for symbol in e.free_symbols}
-        numbers = {by_name[name]: value for name, value in constants.items()}
         for relation in self.requires:
-            if not bool(relation.subs(numbers)):
-                raise OutOfScope(f"{self.name} requires {relation}{_sides(relation, numbers)}, given {constants}")
+            numbers = tuple((symbol, constants[symbol.name]) for symbol in relation.free_symbols)
+            if not _holds(relation, numbers):
+                raise OutOfScope(f"{self.name} requires {relation}{_sides(relation, dict(numbers))}, given {constants}")
         try:
             return _number(self.value, constants)
         except (TypeError, ZeroDivisionError) as error:
             raise ValueError(f"{self.name} is {self.value}, which is no real number at {constants}: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def _holds(relation: sympy.Basic, numbers: tuple[tuple[sympy.Symbol, float], ...]) -> bool:
+    """Kept, for a bound is asked at the same constants by many seeds and claims, and sympy takes 0.3 ms for a relation."""
+    return bool(relation.subs(dict(numbers)))
 
 
 @lru_cache(maxsize=1024)

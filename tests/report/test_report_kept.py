@@ -8,7 +8,7 @@ from sandbox.fit import Mean, Sample
 from sandbox.ledger.claim import Claim, Grid
 from sandbox.ledger.result import Case, Result
 from sandbox.report import kept
-from sandbox.report.figures import claim_figure
+from sandbox.report.figures import claim_figure, overview
 from sandbox.verdict import Outcome, judge
 
 
@@ -51,6 +51,17 @@ def test_another_drawing_code_draws_it_again(tmp_path, drawn, monkeypatch):
     monkeypatch.setattr(kept, "_drawn_by", lambda: "later")
     store.figure(result())
     assert len(drawn) == 2
+
+
+def test_the_picture_of_all_claims_is_kept_until_one_of_them_changes(tmp_path, monkeypatch):
+    asked, both = [], (result(), result(values=(0.4, 0.61)))
+    monkeypatch.setattr(kept, "overview", lambda results: asked.append(results) or overview(results))
+    for _ in range(2):
+        assert kept.Kept(tmp_path).overview(both) == overview(both)
+    assert len(asked) == 1
+    for others in (both[::-1], both[:1], (both[0], result(values=(0.4, 0.62)))):
+        kept.Kept(tmp_path).overview(others)
+    assert len(asked) == 4
 
 
 def test_what_a_report_did_not_use_is_forgotten(tmp_path, drawn):
