@@ -29,7 +29,7 @@ again in `hessian_of_transformers_more` where at most 20 seeds would decide it.
 
 from sandbox.fit import Mean, PairedDifference
 from sandbox.ledger.claim import Claim, Found, Grid, per_seed
-from sandbox.transformer_hessians import MATRICES, Setting, values
+from sandbox.measures.transformer_hessians import MATRICES, Setting, values
 from sandbox.verdict import Outcome
 
 SMALL, LECUN = Setting(), Setting(start="lecun")

@@ -24,7 +24,7 @@ from dataclasses import replace
 
 from sandbox.fit import Mean, PairedDifference
 from sandbox.ledger.claim import Claim, Grid, per_seed
-from sandbox.transformer_hessians import Setting, values
+from sandbox.measures.transformer_hessians import Setting, values
 from sandbox.verdict import Outcome
 
 SMALL = Setting(points=(0.01, 1.0))

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
     "hessian_targets": {"curvature", "models", "optimizers", "run", "problems"},
-    "transformer_hessians": {"curvature", "models", "optimizers", "run", "problems"},
+    "measures": {"curvature", "models", "optimizers", "run", "problems"},
     "cli_hessian": {"curvature", "models", "report"},
     "cli_card": {"handoff"},
     "cli": EVERY_ROOM,

@@ -5,13 +5,21 @@ import pytest
 import torch
 
 from sandbox.draws import generator, normal
+from sandbox.measures import moments_by_side
 from sandbox.models.roles import TOKENS, linear
 from sandbox.optimizers.adam import Adam
 
 
 @pytest.fixture(scope="module")
-def ratios(module):
-    return module["adam_mini_snr"]
+def ratios():
+    """What both files measure, the first and the one on fresh seeds."""
+    return moments_by_side
+
+
+@pytest.fixture(scope="module")
+def claims(module):
+    """Of both files, by id."""
+    return {one.id: one for name in ("adam_mini_snr", "adam_mini_snr_more") for one in module[name].CLAIMS}
 
 
 def one_size_per_row(rows: int = 6, columns: int = 40) -> torch.Tensor:
@@ -74,18 +82,19 @@ def test_blocks_of_two_kinds_count_by_their_mean_inverse(ratios):
     assert side["blocks"] / side["mean"] == pytest.approx(exact, rel=1e-9)
 
 
-def test_every_kind_has_a_row_of_values(ratios):
+def test_every_kind_has_a_row_of_values(ratios, claims):
     row = ratios.values(ratios.Setting(width=8, ffn=16, batch=4, steps=2), 1)
     assert {key.split()[0] for key in row if " " in key} == set(ratios.KINDS)
-    for one in ratios.CLAIMS:
+    for one in claims.values():
         keys = [getattr(one.estimate, field, None) for field in ("first", "second", "key")]
         assert all(key in row for key in keys if key)
 
 
-def test_claims_name_the_side_that_they_say(ratios):
+def test_claims_name_the_side_that_they_say(claims):
     """An ordering holds where the difference first minus second is negative."""
-    claims = {one.id: one for one in ratios.CLAIMS}
     assert claims["adam-mini.snr.value"].estimate.first == "value fan-in snr"
+    assert claims["adam-mini.snr.value.more"].estimate == claims["adam-mini.snr.value"].estimate
+    assert claims["adam-mini.snr.cosine.value.more"].estimate == claims["adam-mini.snr.cosine.value"].estimate
     assert claims["adam-mini.snr.key"].estimate.first == "key fan-out snr"
     assert claims["adam-mini.snr.cosine.ffn-out"].estimate.second == "ffn_out fan-out cosine"
     assert claims["adam-mini.snr.embedding"].estimate.key == "embedding fan-in snr"

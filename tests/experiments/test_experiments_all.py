@@ -206,6 +206,7 @@ PREDICTED = {
         "hessian.discovered-heads.more": "HOLDS",  # this and the next: later, before they ran
         "hessian.discovered-heads.more.turned": "HOLDS",
     },
+    "hessian_discovered_more": {"hessian.discovered-heads.more.32-seeds": "HOLDS"},  # before, with twelve other seeds in view
     "hessian_discovered_blocks": {  # before
         "hessian.discovered-blocks.rows": "HOLDS",
         "hessian.discovered-blocks.columns": "HOLDS",
@@ -1057,6 +1058,10 @@ PREDICTED = {
         "adam-mini.snr.distortion": "HOLDS",
         "adam-mini.snr.distortion.mean": "HOLDS",
     },
+    "adam_mini_snr_more": {  # before, with six other seeds in view
+        "adam-mini.snr.value.more": "HOLDS",
+        "adam-mini.snr.cosine.value.more": "HOLDS",
+    },
     "hessian_heterogeneity": {
         "hessian.heterogeneity.raw.cnn": "HOLDS",
         "hessian.heterogeneity.raw.mlp": "HOLDS",
@@ -1078,6 +1083,8 @@ TIERS = {
     "adam_mini_leave_one_out": "study",
     "adam_mini_trajectory": "full",
     "adam_mini_snr": "full",
+    "adam_mini_snr_more": "full",
+    "hessian_discovered_more": "study",
     "adam_mini_noise_on_text": "full",
     "hessian_mixed_entries": "full",
     "hessian_heterogeneity": "full",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sandbox import transformer_hessians
 from sandbox.curvature.block_mass import block_mass
 from sandbox.curvature.hessian import dense_hessian
+from sandbox.measures import transformer_hessians
 from sandbox.models.partitions import Partition
 
 
