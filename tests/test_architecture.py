@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
     "hessian_targets": {"curvature", "models", "optimizers", "run", "problems"},
-    "measures": {"curvature", "models", "optimizers", "run", "problems"},
+    "measures": {"curvature", "models", "optimizers", "run", "problems", "ledger"},
     "cli_hessian": {"curvature", "models", "report"},
     "cli_card": {"handoff"},
     "cli": EVERY_ROOM,

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sandbox.measures import leave_one_out
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.gradient_descent import GradientDescent
 
 
 @pytest.fixture(scope="module")
-def leave(module):
-    return module["adam_mini_leave_one_out"]
+def leave():
+    """What both files measure, without decay of the tensor that is left out and with it."""
+    return leave_one_out
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,36 @@ def test_only_the_tensor_that_is_left_out_loses_adam(leave, kind, count):
     assert all(rules[name].lr == 0.5 for name in plain)
     rest = {rule.lr for rule in rules.values() if isinstance(rule, AdamW)}
     assert rest == {leave.ADAM_LR if kind else 0.5}
+
+
+@pytest.mark.parametrize("lr", [0.04, 10.24])
+def test_a_tensor_without_a_gradient_decays_as_under_adamw_whatever_its_rate(leave, lr):
+    """... and without decay it stays; after one step at the top of the schedule."""
+    w, setting = torch.ones(3), leave.Setting("norm", lr=lr)
+    alone, adam = leave.decayed(setting), AdamW(leave.ADAM_LR, leave.BETAS, weight_decay=leave.DECAY)
+    found, wanted, none = (rule.step(0 * w, rule.init(w), w)[0] for rule in (alone, adam, leave.undecayed(setting)))
+    assert torch.allclose(found, wanted, rtol=1e-6)  # rounding of float32
+    assert not none.any() and wanted[0] == pytest.approx(-8e-4)
+
+
+def test_what_is_left_out_decays_where_it_should(leave, module):
+    problem, setting = leave.problem_of(leave.Setting()), leave.Setting("norm", lr=0.5)
+    for alone in (leave.undecayed, leave.decayed):
+        rules = leave.rules_of(setting, problem.roles, alone)
+        assert {rules[name] for name, role in problem.roles.items() if role.kind == "norm"} == {alone(setting)}
+    claims = {name: module[name].CLAIMS[0] for name in ("adam_mini_leave_one_out", "adam_mini_leave_one_out_decay")}
+    assert [one.measure for one in claims.values()] == [leave.train, leave.train_decayed]
+
+
+def test_decay_is_seen_in_the_loss(leave):
+    """The planted fault: decay 300 times AdamW's (rate 0.64 with a decay meant for the rate 0.64 / 300) shrinks the norms to nothing."""
+    short = replace(leave.Setting("norm", lr=0.16), steps=60)
+    plain, right, wrong = (
+        leave.train(short, (1,), alone)[0]["loss_100"]
+        for alone in (leave.undecayed, leave.decayed, lambda s: replace(leave.decayed(s), weight_decay=300 * leave.decayed(s).weight_decay))
+    )
+    assert plain != right
+    assert wrong > right + 0.1  # 60 steps of 0.24: gains are gone, and with them all that the model says
 
 
 def test_a_kind_that_the_model_lacks_is_refused(leave):

@@ -965,6 +965,11 @@ PREDICTED = {
         "adam-mini.leave-one-out.head": "VIOLATED",
         "adam-mini.leave-one-out.norm": "HOLDS",
     },
+    "adam_mini_leave_one_out_decay": {  # before, with the runs without decay in view
+        "adam-mini.leave-one-out.decay.embedding": "HOLDS",
+        "adam-mini.leave-one-out.decay.head": "HOLDS",
+        "adam-mini.leave-one-out.decay.norm": "HOLDS",
+    },
     "adam_mini_trajectory": {
         "adam-mini.trajectory.adafactor": "HOLDS",
         "adam-mini.trajectory.adafactor.24-seeds": "VIOLATED",  # later, on fresh seeds
@@ -1081,6 +1086,7 @@ TIERS = {
     "adam_mini_throughput": "study",
     "adam_mini_partition_control": "study",
     "adam_mini_leave_one_out": "study",
+    "adam_mini_leave_one_out_decay": "study",
     "adam_mini_trajectory": "full",
     "adam_mini_snr": "full",
     "adam_mini_snr_more": "full",
@@ -1109,6 +1115,7 @@ TUNED = {
     "fine_tuning_on_text",
     "adam_mini_partition_control",
     "adam_mini_leave_one_out",
+    "adam_mini_leave_one_out_decay",
     "adam_mini_live",
 }
 every_file = pytest.mark.parametrize("name", PREDICTED)
