@@ -72,7 +72,8 @@ def run_ensemble(
 class _Inputs:
     """Batches and the oracle's draws of one step, stacked over the runs: called with k outside of vmap, opened inside.
 
-    Both are trees of tensors, the same tree for every run; a leaf that is no tensor (None: nothing random) is shared.
+    Both are trees of tensors, the same tree for every run; a leaf that is no tensor is shared, and where there is nothing random for
+    one run (None) there is nothing for any.
     Steps are opened in the order in which they were called.
     """
 
@@ -82,9 +83,9 @@ class _Inputs:
 
     def __call__(self, k: int) -> tuple[Tensor, ...]:
         now = at_step(self.oracle, k)
-        trees = [(self.problem.batch(seed, k), now.draw(generator(seed, ORACLE_STREAM, k), self.like)) for seed in self.seeds]
-        per_run, tree = zip(*(tree_flatten(tree)[0] for tree in trees), strict=True), tree_flatten(trees[0])[1]
-        leaves = [torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in per_run]
+        batch = _stacked(lambda seed: self.problem.batch(seed, k), self.seeds)
+        draw = _stacked(lambda seed: now.draw(generator(seed, ORACLE_STREAM, k), self.like), self.seeds)
+        leaves, tree = tree_flatten((batch, draw))
         self.called.append((now, leaves, tree))
         return tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
 
@@ -92,6 +93,18 @@ class _Inputs:
         (oracle, leaves, tree), mine = self.called.popleft(), iter(tensors)
         batch, draw = tree_unflatten([next(mine) if isinstance(leaf, Tensor) else leaf for leaf in leaves], tree)
         return oracle(self.problem, params, batch, draw)
+
+
+def _stacked(made: Callable[[int], Any], seeds: tuple[int, ...]) -> Any:
+    """The tree that is made for every seed, stacked leaf by leaf; None, at the price of one, where the first is None."""
+    first = made(seeds[0])
+    if first is None:
+        return None
+    every = [first, *(made(seed) for seed in seeds[1:])]
+    if isinstance(first, Tensor):  # most are, and flattening a thousand trees costs more than the draws
+        return torch.stack(every)
+    per_run, tree = zip(*(tree_flatten(one)[0] for one in every), strict=True), tree_flatten(first)[1]
+    return tree_unflatten([torch.stack(leaf) if isinstance(leaf[0], Tensor) else leaf[0] for leaf in per_run], tree)
 
 
 def _with(rules: Rules, values: Mapping[str, Any]) -> Rules:

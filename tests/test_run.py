@@ -5,6 +5,7 @@ against single runs.
 """
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -190,6 +191,26 @@ def test_an_ensemble_makes_the_trajectories_of_single_runs(problem, rules, oracl
     in_stretches = run_ensemble(problem, rules, steps=20, seeds=seeds, oracle=oracle, schedule=schedule)
     for ours, looked_at in zip(in_stretches, traces, strict=True):
         np.testing.assert_allclose(ours.loss, looked_at.loss, **ROUNDING)
+
+
+@dataclass(frozen=True)
+class Counting(Backprop):
+    """Counts how often it is asked for numbers; gives them, unused, where noisy."""
+
+    noisy: bool = False
+    asked: list = field(default_factory=list)
+
+    def draw(self, rng, params):
+        self.asked.append(rng.initial_seed())
+        return torch.randn((), generator=rng) if self.noisy else None
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_an_ensemble_asks_one_run_where_nothing_is_random_and_every_run_where_something_is(noisy):
+    oracle = Counting(noisy)
+    run_ensemble(QUADRATIC, GradientDescent(0.1), steps=4, seeds=(5, 6, 7), oracle=oracle)
+    asked = [generator(seed, ORACLE_STREAM, k).initial_seed() for k in range(4) for seed in ((5, 6, 7) if noisy else (5,))]
+    assert oracle.asked == asked
 
 
 def test_values_are_one_setting_per_run_and_a_trace_names_its_own():

@@ -146,9 +146,11 @@ def _draws(assigned: dict[str, Rule], params: Params, seeds: tuple[int, ...], k:
     drawn = {}
     for index, (name, w) in enumerate(params.items()):
         if due(assigned[name], k):
-            one_per_run = [assigned[name].draw(generator(seed, index, k), tuple(w.shape[1:])) for seed in seeds]
-            if one_per_run[0] is not None:
-                drawn[name] = torch.stack(one_per_run).to(w.device)
+            shape = tuple(w.shape[1:])
+            first = assigned[name].draw(generator(seeds[0], index, k), shape)
+            if first is not None:  # then no run needs one
+                others = (assigned[name].draw(generator(seed, index, k), shape) for seed in seeds[1:])
+                drawn[name] = torch.stack([first, *others]).to(w.device)
     return drawn
 
 
