@@ -17,10 +17,12 @@ step of a tensor needs (sandbox/memory/temporaries.py), g(.) = bytes of gradient
 
 With RSO layers (p = e bsr) the feed-forward moment has 3 F - p, attention max(2 a, a + 2 u) - p, and forward 3 p more.
 
-The fused shell has no gradients but those that autograd holds back (a tied table), and T beside the one that arrives. Two more of its
-moments decide where the step of another tensor than the first of its layer needs most (the refresh of a frame of side 1):
+The fused shell has no gradients but those that autograd holds back (a tied table), and T beside the one that arrives, of which every
+block may have another. More of its moments decide where the step of another tensor than the first of its layer needs most (the refresh
+of a frame of side 1):
 
     up                open(l) - 2 F + g(up) + T                        Llama: u more
+    gate              open(l) - 4 F + g(gate) + T                      Llama
     value, key, query open(l) - block + norm + (4, 4, 2) u + g + T     Llama: (4, 3, 1) u
 
 Forward
@@ -102,24 +104,34 @@ def stepwise_moments(x: Pass, g: Gradients, step: int) -> Moments:
 def fused_moments(x: Pass, g: Gradients, shapes: Shapes, steps: Mapping[str, int]) -> Moments:
     """steps: T of every tensor, by name."""
     last, waits = x.config.layers - 1, g.table if g.tied else 0
-    open_ = opened(x, last) + waits
-    down = max(g.down + steps["blocks.0.ffn.down.weight"], x.hidden + g.down, x.hidden if x.is_gpt else 2 * x.hidden)
-    out = g.out + max(steps["blocks.0.attention.out.weight"], attention(x))
     end = max(x.stream + 3 * g.table, g.table + steps["embedding.weight"]) if g.tied else g.table + max(x.stream, steps["embedding.weight"])
     head = g.head if g.tied else g.head + steps["head.weight"]
     moments = {
         "forward": forward(x),
         "loss": x.saved + x.unkept - x.targets + 2 * x.logits,
         "head": opened(x, last) + x.norm + max(x.stream + x.logits + g.head, head),
-        "feed-forward, last": open_ + down,
-        "attention, last": open_ - saved_by_ffn(x) + out,
         "embedding": x.inputs + end,
     }
-    arriving = {name: x.element * prod(shape) + steps[name] for name, shape in shapes.items()}
-    moments["up, last"] = open_ - 2 * x.hidden + (0 if x.is_gpt else x.stream) + arriving["blocks.0.ffn.up.weight"]
+    for block in range(last + 1):
+        place, of = "last" if block == last else f"block {block}", f"blocks.{block}."
+        own = {name.removeprefix(of): size for name, size in steps.items() if name.startswith(of)}
+        parts = _parts_of_block(x, g, {name: x.element * prod(shapes[of + name]) + size for name, size in own.items()})
+        moments |= {f"{part}, {place}": opened(x, block) + waits + size for part, size in parts.items()}
+    return moments | ({} if x.is_gpt else {"last norm": opened(x, last) + waits + 5 * x.stream})
+
+
+def _parts_of_block(x: Pass, g: Gradients, arriving: Mapping[str, int]) -> Moments:
+    """Beside what is open. arriving: gradient and T of every tensor of the block."""
+    moments = {
+        "feed-forward": max(arriving["ffn.down.weight"], x.hidden + g.down, x.hidden if x.is_gpt else 2 * x.hidden),
+        "attention": max(arriving["attention.out.weight"], g.out + attention(x)) - saved_by_ffn(x),
+        "up": arriving["ffn.up.weight"] - 2 * x.hidden + (0 if x.is_gpt else x.stream),
+    }
+    if not x.is_gpt:
+        moments["gate"] = arriving["ffn.gate.weight"] - 4 * x.hidden
     for name, streams in {"value": 4, "key": 4 if x.is_gpt else 3, "query": 2 if x.is_gpt else 1}.items():
-        moments[f"{name}, last"] = open_ - x.block + x.norm + streams * x.stream + arriving[f"blocks.0.attention.{name}.weight"]
-    return moments | ({} if x.is_gpt else {"last norm": open_ + 5 * x.stream})
+        moments[name] = arriving[f"attention.{name}.weight"] - x.block + x.norm + streams * x.stream
+    return moments
 
 
 def forward_only_moments(x: Pass, shapes: Shapes, steps: Mapping[str, int], ranks: Mapping[str, int]) -> Moments:

@@ -117,16 +117,23 @@ def _in_step(model: nn.Module, optimizer: torch.optim.Optimizer, batch_BT: Tenso
 
 
 def _in_backward(model: nn.Module, optimizer: Fused) -> tuple[int, int]:
-    """The same for a shell that steps inside backward: a loss without activations, sum of w . 1, whose gradients come one by one."""
+    """The same for a shell that steps inside backward: every tensor alone, under the loss w . 1.
+
+    As many bytes lie beside each gradient as it has fewer than the largest, so that the peak is where a step needs most.
+    """
     ones = [(p, torch.ones_like(p)) for p in model.parameters() if p.requires_grad]
+    largest = max(tensor_bytes([p]) for p, _ in ones)
 
     def step() -> None:
-        sum((p * one).sum() for p, one in ones).backward()
+        for p, one in ones:
+            beside = torch.empty(largest - tensor_bytes([p]), dtype=torch.uint8)
+            (p * one).sum().backward()
+            del beside
         optimizer.step()
 
-    peaks = allocations(lambda: (step(), step())).peak
+    peak = allocations(lambda: (step(), step())).peak
     state = optimizer_bytes(optimizer)
-    return state, peaks - state - max(tensor_bytes([p]) for p, _ in ones)
+    return state, peak - state - largest
 
 
 def _in_place(fresh: Fresh, batch_BT: Tensor, weights: int) -> Measured:

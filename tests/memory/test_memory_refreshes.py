@@ -35,7 +35,7 @@ from sandbox.shells.in_place import InPlace
 from sandbox.shells.stepwise import Stepwise
 from sandbox.shells.subspace import Subspace
 
-ADAM, SGD = Adam(0.1), GradientDescent(0.1)
+ADAM, SGD, MOMENTUM = Adam(0.1), GradientDescent(0.1), GradientDescent(0.1, momentum=0.9)
 SIZES = (
     (dict(vocab=20, width=64, layers=2, heads=4, context=8), 1, 4),
     (dict(vocab=30, width=96, layers=1, heads=2, context=8, ffn=160), 2, 3),
@@ -128,6 +128,25 @@ def test_the_end_of_a_round_in_layers_of_rso(name, sizes):
     for family, tied, dtype in (MODELS[first], MODELS[7 - first]):
         config = family(**sizes[0], tied=tied)
         assert_equal(*both(on_matrices(LAYERS[name], config), config, sizes, "subspace", dtype))
+
+
+NEW_ROUNDS = {  # draw, P, zeros or turned moments, and the inner state: in (64, 16) coefficients of each kind, 4 bytes
+    "reset, two moments": (RSO(ADAM, 16, 1, law="gaussian", on_refresh="reset"), 28),
+    "reset, one moment": (RSO(MOMENTUM, 16, 1, law="gaussian", on_refresh="reset"), 24),
+    "rotate, one moment": (RSO(MOMENTUM, 16, 1, law="gaussian", on_refresh="rotate"), 24),
+}
+
+
+@pytest.mark.parametrize("family", [GPTConfig, LlamaConfig])
+@pytest.mark.parametrize("name", NEW_ROUNDS)
+def test_a_new_round_can_be_the_peak_in_layers_of_rso(name, family):
+    """Square matrices and float32: the steps of the coefficients and the draw alone take less, at this rank."""
+    rule, per_number = NEW_ROUNDS[name]
+    sizes = (dict(vocab=20, width=64, layers=1, heads=4, context=8, ffn=64), 1, 2)
+    config = family(**sizes[0])
+    made, seen = both(on_matrices(rule, config), config, sizes, "subspace", torch.float32)
+    assert made.at == "step" and made.temporaries == per_number * 64 * 16
+    assert_equal(made, seen)
 
 
 @pytest.mark.parametrize("rank", [2, 40])

@@ -3,6 +3,9 @@
 The forecast is a sum over shapes, the meter counts storages and reads the allocator's record, and the tracker follows fake tensors.
 """
 
+from itertools import product
+from math import prod
+
 import pytest
 import torch
 
@@ -93,6 +96,25 @@ def test_forecast_is_the_meter_in_every_shell(shell, sizes, family, tied):
 def test_forecast_is_the_meter_for_layers_of_rso(sizes, family):
     """The gradient, the state and the activations of coefficients; Adam, whose moments are of B alone. Rounds of one step."""
     assert_close(differences(RSO(Adam(0.1), 4, 1), sizes, family=family, tied=True, shell="subspace"), 0.003)
+
+
+SMALLER = ("blocks.0.ffn.up.weight", "blocks.1.attention.query.weight", "blocks.1.ffn.down.weight")
+GATED = ("blocks.0.ffn.gate.weight", "blocks.2.ffn.gate.weight")
+
+
+@pytest.mark.parametrize(("family", "name"), [*product((GPTConfig, LlamaConfig), SMALLER), *product((LlamaConfig,), GATED)])
+@pytest.mark.parametrize("shell", ["stepwise", "fused"])
+def test_the_step_that_needs_most_may_be_of_a_smaller_tensor_in_any_block(shell, family, name):
+    """Adam for one layer, gradient descent for a table that is larger than its weight, but smaller than its step."""
+    config = family(vocab=60, width=32, layers=3, heads=4, context=8, ffn=48, tied=True)
+    shapes = shapes_of(config)
+    largest = max(prod(shape) for shape in shapes.values())
+    assert prod(shapes[name]) < largest < 4 * prod(shapes[name])
+    rules = {key: Adam(0.1) if key == name else SGD for key in shapes}
+    seen = meter(config, rules, 2, 4, shell)
+    made = forecast(config, rules, sequences=2, tokens=4, shell=shell)
+    assert made.temporaries == pytest.approx(seen.temporaries, rel=0.002)  # 0-dim tensors
+    assert made.peak == pytest.approx(seen.peak, rel=0.01)  # biases
 
 
 SYSTEMS = {
