@@ -47,6 +47,17 @@ def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> Non
     raise typer.Exit(1 if problems else 0)
 
 
+@card.command("schema")
+def card_schema() -> None:
+    """The format of a card as a JSON schema.
+
+    Example: sandbox card schema > card.schema.json
+    """
+    from sandbox.handoff.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
 def print_json(objects: Sequence[dict[str, Any]]) -> None:
     """A list of objects on stdout, strict JSON."""
     typer.echo(json.dumps(objects, indent=1, allow_nan=False))

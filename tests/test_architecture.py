@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "verdict": {"fit", "theory"},
     "ledger": {"verdict", "fit", "run", "run_ensemble", "theory"},
     "report": {"ledger", "verdict", "theory"},
-    "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "ledger"},
+    "handoff": {"verdict", "fit", "run", "memory", "models", "optimizers", "shells", "ledger"},
     "scale": {"handoff", "models", "shells", "optimizers", "memory"},
     "hessian_targets": {"curvature", "models", "optimizers", "run", "problems"},
     "measures": {"curvature", "models", "optimizers", "run", "problems", "ledger"},

@@ -9,15 +9,15 @@ fields of Recipe.
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox.handoff.canary import canary, canary_code, forecast
 from sandbox.handoff.evidence import STRONG, evidence_of
 from sandbox.handoff.reading import read, show, write
-from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of, rule_of_each
-from sandbox.handoff.schema import SCHEMA, Card, Transferred, sealed
+from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of, whole
+from sandbox.handoff.schema import SCHEMA, Card, TargetPart, Transferred, sealed
 from sandbox.handoff.verify import verify
 from sandbox.handoff.written import forget_removed, remember
 from sandbox.ledger.claim import Setting
@@ -54,6 +54,7 @@ def create(
     results: Sequence[Result],
     *,
     transfer: Mapping[str, Transferred] | None = None,
+    target: TargetPart | None = None,
     unvalidated: Sequence[str] = UNVALIDATED,
     known: Card | None = None,
 ) -> Card:
@@ -64,13 +65,14 @@ def create(
     if not results:
         raise ValueError("a card needs at least one verdict behind it, got none")
     evidence, parts = [evidence_of(result) for result in results], parts_of(recipe)
-    if recipe_of(parts) != replace(recipe, rules=rule_of_each(recipe)):
+    if recipe_of(parts) != whole(recipe):
         raise ValueError("a card must give back the recipe it was made from, and this one does not; check the tables of classes")
     seen, expected = (known.canary, known.forecast) if _same(known, parts) else (canary(recipe), forecast(recipe))
     data = {
         "schema": SCHEMA,
         **_plain(parts),
         "transfer": dict(transfer) if transfer else None,
+        "target": target,
         "evidence": evidence,
         "canary": seen,
         "forecast": expected,
@@ -147,4 +149,4 @@ def _same(card: Card | None, parts: Parts) -> bool:
 
 
 def _plain(parts: Card | Parts) -> dict[str, Any]:
-    return {key: getattr(parts, key) for key in ("optimizer", "schedule", "model", "data")}
+    return {key: getattr(parts, key) for key in ("optimizer", "schedule", "model", "data", "parametrisation")}

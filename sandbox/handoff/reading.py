@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sandbox.handoff.schema import Card, EvidencePart, digest_of
+from sandbox.handoff.schema import SCHEMA, Card, EvidencePart, digest_of
 from sandbox.verdict import Outcome
 
 MOST_PROBLEMS = 5
@@ -21,6 +21,7 @@ def read(path: Path) -> tuple[Card, list[str]]:
         raise ValueError(f"{str(path)!r} is not a card: it is not JSON ({error})") from error
     if not isinstance(data, dict):
         raise ValueError(f"{str(path)!r} is not a card: it holds a {type(data).__name__}, not an object")
+    _require_version(data, path)
     try:
         card = Card.model_validate(data)
     except ValidationError as error:
@@ -30,6 +31,16 @@ def read(path: Path) -> tuple[Card, list[str]]:
         return card, []
     short = said[:16] or "nothing"
     return card, [f"the digest of the card's content is {found[:16]}..., but the card says {short}...: it was changed"]
+
+
+def _require_version(data: dict, path: Path) -> None:
+    """Raises ValueError for a card of another version; without any the fields are judged as they are."""
+    version = data.get("schema", SCHEMA)
+    if version != SCHEMA:
+        raise ValueError(
+            f"{str(path)!r} is not a card that this version reads: its format is {str(version)[:60]!r} and must be {SCHEMA!r}; make a new "
+            "one from the claims with `sandbox card create`"
+        )
 
 
 def require_file(path: Path) -> None:

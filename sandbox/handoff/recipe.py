@@ -1,12 +1,12 @@
 """What is trained and how: as objects for those who run it, as the parts of a card for those who hand it on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from sandbox.handoff.rules import as_data, as_record, optimizer_part, rules_of
-from sandbox.handoff.schema import Card, DataPart, OptimizerPart, SchedulePart
+from sandbox.handoff.schema import Card, DataPart, OptimizerPart, ParametrisationPart, SchedulePart
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.language import LanguageProblem
 from sandbox.models.llama import LlamaConfig
@@ -21,13 +21,18 @@ TOKENIZERS = {"BytePairs": BytePairs, "Characters": Characters, "Kept": Kept}
 
 @dataclass(frozen=True)
 class Recipe:
-    """steps: of the whole training.  schedule: multiplier of lr, None for a constant one."""
+    """steps: of the whole training.  schedule: multiplier of lr, None for a constant one.
+
+    rules: as they run.  lr_factors: what of a tensor's lr is a factor of the parametrisation; it is in `rules` already.
+    """
 
     problem: LanguageProblem
     rules: Rule | Mapping[str, Rule]
     steps: int
     shell: Literal["stepwise", "fused"] = "stepwise"
     schedule: Schedule | None = None
+    lr_factors: Mapping[str, float] | None = None
+    parametrisation: ParametrisationPart | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Parts:
     schedule: SchedulePart | None
     model: dict
     data: DataPart
+    parametrisation: ParametrisationPart | None = None
 
 
 def parts_of(recipe: Recipe) -> Parts:
@@ -47,7 +53,7 @@ def parts_of(recipe: Recipe) -> Parts:
         raise ValueError(f"a card is for a LanguageProblem, got {type(problem).__name__}")
     schedule = recipe.schedule
     return Parts(
-        optimizer_part(rule_of_each(recipe), recipe.shell),
+        optimizer_part(rule_of_each(recipe), recipe.shell, recipe.lr_factors),
         SchedulePart(total=schedule.total, warmup=schedule.warmup, floor=schedule.floor) if schedule else None,
         as_data(problem.model, MODELS),
         DataPart(
@@ -61,6 +67,7 @@ def parts_of(recipe: Recipe) -> Parts:
             held_out_tokens=problem.held_out_tokens,
             dtype=problem.dtype,
         ),
+        recipe.parametrisation,
     )
 
 
@@ -85,7 +92,16 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
     )
     rules = rules_of(card.optimizer, tuple(problem.shapes))
     schedule = Schedule(**card.schedule.model_dump()) if card.schedule else None
-    return Recipe(problem, rules, data.steps, card.optimizer.shell, schedule)
+    factors = {name: tensor.lr_factor for name, tensor in (card.optimizer.partition or {}).items()}
+    return whole(Recipe(problem, rules, data.steps, card.optimizer.shell, schedule, factors, card.parametrisation))
+
+
+def whole(recipe: Recipe) -> Recipe:
+    """The same recipe with every tensor's rule and factor written out; no factors where all of them are 1."""
+    given = recipe.lr_factors or {}
+    factors = {name: given.get(name, 1.0) for name in recipe.problem.shapes}
+    uneven = factors if any(factor != 1 for factor in factors.values()) else None
+    return replace(recipe, rules=rule_of_each(recipe), lr_factors=uneven)
 
 
 def rule_of_each(recipe: Recipe) -> dict[str, Rule]:

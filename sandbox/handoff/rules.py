@@ -5,11 +5,12 @@ elsewhere.
     RSO(Adam(lr=0.1), rank=8, ...)            {"type": "RSO", "rank": 8, ..., "inner": {"type": "Adam", ...}}
 
 A card says it in parts: `rule` is the innermost rule, `frame` the wrappers around it (the innermost of them without
-`inner`), `partition` tells per tensor whether the frame is on it and how many blocks it has, `elsewhere` is the rule
-of the tensors without the frame.
+`inner`), `partition` tells per tensor whether the frame is on it, how many blocks it has and by which factor its lr
+differs from the rule's, `elsewhere` is the rule of the tensors without the frame.
 """
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -92,19 +93,23 @@ def as_record(data: Mapping[str, Any], table: Mapping[str, type]) -> Any:
         raise ValueError(f"{name} cannot be made from {values}: {error}") from error
 
 
-def optimizer_part(rules: Mapping[str, Rule], shell: str) -> OptimizerPart:
-    """What a card says about the rules of a model's tensors.
+def optimizer_part(rules: Mapping[str, Rule], shell: str, lr_factors: Mapping[str, float] | None = None) -> OptimizerPart:
+    """What a card says about the rules of a model's tensors. lr_factors: what of each lr is a factor; None: nothing.
 
     Raises ValueError where they are more than a card can say: two frames, or two rules inside or outside the frame.
     """
+    factors = {name: (lr_factors or {}).get(name, 1.0) for name in rules}
     parts = {name: _split(as_data(rule, RULES)) for name, rule in rules.items()}
     framed = {name for name, (_, frame, _) in parts.items() if frame is not None}
-    inside = _only([parts[name][:2] for name in parts if name in framed], "inside the frame")
-    outside = _only([parts[name][:2] for name in parts if name not in framed], "without a frame")
+    within, without = ([name for name in parts if (name in framed) is side] for side in (True, False))
+    inside = _only(_at_factor_1({name: parts[name][:2] for name in within}, factors), "inside the frame")
+    outside = _only(_at_factor_1({name: parts[name][:2] for name in without}, factors), "without a frame")
     rule, frame = inside or outside
     elsewhere = outside[0] if inside and outside and outside[0] != rule else None
-    partition = {name: TensorPart(framed=name in framed, n_blocks=parts[name][2][0], dim=parts[name][2][1]) for name in parts}
-    plain = not framed and all(part.n_blocks is None for part in partition.values())
+    partition = {
+        name: TensorPart(framed=name in framed, n_blocks=cut[0], dim=cut[1], lr_factor=factors[name]) for name, (_, _, cut) in parts.items()
+    }
+    plain = not framed and all(part.n_blocks is None and part.lr_factor == 1 for part in partition.values())
     table = None if plain else partition
     return OptimizerPart(rule=rule, frame=frame, shell=shell, partition=table, elsewhere=elsewhere)
 
@@ -131,7 +136,34 @@ def _rule_of(part: OptimizerPart, tensor: TensorPart) -> Rule:
     data = part.rule if tensor.framed or part.elsewhere is None else part.elsewhere
     if tensor.n_blocks is not None:
         data = data | {"n_blocks": tensor.n_blocks, "dim": tensor.dim}
+    if tensor.lr_factor != 1:
+        data = data | {"lr": _rate(data) * tensor.lr_factor}
     return as_record(_wrapped(part.frame, data) if tensor.framed else data, RULES)
+
+
+def _rate(rule: Data) -> float:
+    lr = rule.get("lr")
+    if not isinstance(lr, int | float):
+        raise ValueError(f"a factor of lr needs a number lr in the rule, got {rule.get('type')!r} with lr {lr!r}")
+    return lr
+
+
+def _at_factor_1(pairs: Mapping[str, tuple[Data, Data | None]], factors: Mapping[str, float]) -> list[tuple[Data, Data | None]]:
+    """(rule, frame) of each tensor, with the lr that gives its own one when it is multiplied by its factor.
+
+    Division rounds, so its neighbours are tried too: base * factor must be the tensor's lr to the last bit.
+    """
+    if all(factors[name] == 1 for name in pairs):
+        return list(pairs.values())
+    wanted = {(factors[name], _rate(rule)) for name, (rule, _) in pairs.items()}
+    factor, lr = min(wanted, key=lambda pair: abs(math.log(pair[0])))
+    middle = lr / factor
+    near = [middle, math.nextafter(middle, math.inf), math.nextafter(middle, 0.0)]
+    base = next((base for base in near if all(base * f == rate for f, rate in wanted)), None)
+    if base is None:
+        rates = sorted(rate for _, rate in wanted)
+        raise ValueError(f"no lr times the factors {sorted(factors.values())} gives the rules' own, which are {rates}")
+    return [(rule | {"lr": base}, frame) for rule, frame in pairs.values()]
 
 
 def _wrapped(frame: Data, rule: Data) -> Data:

@@ -3,16 +3,20 @@
     digest = sha256 of the JSON of everything else, keys sorted, separators ", " and ": ", ASCII
 
 Unknown keys are refused everywhere, and so are numbers that are not finite. Optional parts are null, never left out.
+`card.schema.json` beside this file is the same as a JSON schema, for readers in other languages.
+
+Version 2 adds, to version 1: `lr_factor` of a tensor, `parametrisation`, `target`, and in `transfer` the base and the
+regret.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA = "theory-sandbox/card/1"
+SCHEMA = "theory-sandbox/card/2"
 CANARY_STEPS = 10
 
 
@@ -22,12 +26,13 @@ class Part(BaseModel):
 
 class TensorPart(Part):
     """framed: the frame acts on this tensor.  n_blocks, dim: the blocks and the axis that they cut, where a rule has them
-    (`sandbox.optimizers.adam_mini`).
+    (`sandbox.optimizers.adam_mini`).  lr_factor: the tensor's lr is the lr of its rule times this.
     """
 
     framed: bool
     n_blocks: int | list[tuple[int, int]] | None
     dim: int | None
+    lr_factor: Annotated[float, Field(gt=0)] = 1.0
 
 
 class OptimizerPart(Part):
@@ -65,14 +70,70 @@ class DataPart(Part):
     dtype: Literal["float32", "float64"]
 
 
-class Transferred(Part):
-    """A number carried to other widths, with its interval."""
+class Band(Part):
+    """Where a number must lie. Raises ValueError for an empty one."""
 
-    value: float
     low: float
     high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low must be <= high, got {self.low:g} and {self.high:g}")
+        return self
+
+
+class ParametrisationPart(Part):
+    """Which initial scales and factors of lr go with a width (`sandbox.handoff.parametrisation`).
+
+    base_width: where all factors are 1.  exponents: of width / base_width, by kind of tensor.
+    """
+
+    name: Literal["standard", "mu"]
+    base_width: Annotated[int, Field(gt=0)]
+    exponents: dict[str, float]
+
+
+class RegretPart(Band):
+    """What the predicted number costs at `width` above the best one, in nats per token, with its interval."""
+
+    value: float
+    width: Annotated[int, Field(gt=0)]
+
+
+class Transferred(Band):
+    """How the best value of a quantity moves with width: value = d log quantity / d log width, low and high its interval.
+
+    At width n it is base_value (n / base_width)^value.
+    """
+
+    value: float
     widths: list[int]
     seeds: int
+    base_width: Annotated[int, Field(gt=0)]
+    base_value: Annotated[float, Field(gt=0)]
+    regret: RegretPart | None = None
+
+
+class Loss10Part(Band):
+    """Loss before step 10, extrapolated over `widths`."""
+
+    widths: list[int]
+
+
+class TargetPart(Part):
+    """What must be seen at the size that the card is for.
+
+    model: a configuration, as in `model`.  update_ratio: RMS(update) / RMS(weight) by kind of tensor and by step ("1", "2", "10").
+    """
+
+    model: dict[str, Any]
+    parameters: int
+    loss_0: Band
+    update_ratio: dict[str, dict[Literal["1", "2", "10"], Band]]
+    state_bytes: int
+    gradient_bytes: int
+    loss_10: Loss10Part
 
 
 class EvidencePart(Part):
@@ -108,12 +169,14 @@ class CanaryPart(Part):
 class Card(Part):
     """Settings that a measurement stands behind. Nothing in it is executed."""
 
-    version: Literal["theory-sandbox/card/1"] = Field(alias="schema")
+    version: Literal["theory-sandbox/card/2"] = Field(alias="schema")
     optimizer: OptimizerPart
     schedule: SchedulePart | None
     model: dict[str, Any]
     data: DataPart
+    parametrisation: ParametrisationPart | None = None
     transfer: dict[str, Transferred] | None
+    target: TargetPart | None = None
     evidence: list[EvidencePart]
     canary: CanaryPart
     forecast: dict[str, int]
@@ -134,3 +197,9 @@ def sealed(data: Mapping[str, Any]) -> Card:
     """The card of plain data without a digest."""
     card = Card.model_validate({**data, "digest": ""}).as_json()
     return Card.model_validate(card | {"digest": digest_of(card)})
+
+
+def json_schema() -> dict[str, Any]:
+    """The format as a JSON schema (draft 2020-12), for readers in other languages; what is kept in `card.schema.json`."""
+    found = Card.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA} | {k: v for k, v in found.items() if k != "title"}

@@ -328,7 +328,7 @@ def test_show_says_what_a_reader_needs(card, path, recipe):
     carried = create(
         recipe,
         [result()],
-        transfer={"lr": Transferred(value=0.02, low=0.01, high=0.04, widths=[8, 16], seeds=3)},
+        transfer={"lr": Transferred(value=0.02, low=0.01, high=0.04, widths=[8, 16], seeds=3, base_width=8, base_value=0.1)},
         known=card,
     )
     write(carried, path)

@@ -92,6 +92,37 @@ def test_blocks_stand_in_the_partition_tensor_by_tensor():
     assert rules_of(through_json(part), tuple(rules)) == rules
 
 
+def test_factors_of_lr_stand_in_the_partition_and_come_back_to_the_last_bit():
+    """0.1 / 3 and 0.1 / 7 are rounded: only the lr that gives both exactly, 0.1, will do."""
+    factors = {"query": 1 / 3, "norm": 1 / 7, "head": 1.0, "bias": 1.0}
+    rules = {name: AdamW(0.1 * factor) for name, factor in factors.items()}
+    part = optimizer_part(rules, "stepwise", factors)
+    assert part.rule["lr"] == 0.1
+    assert {name: tensor.lr_factor for name, tensor in part.partition.items()} == factors
+    assert rules_of(through_json(part), tuple(rules)) == rules
+
+
+def test_factors_act_on_the_innermost_rule_of_a_frame_and_on_the_rule_elsewhere():
+    factors = {"query": 0.3, "key": 0.3, "head": 0.7, "norm": 1.0}
+    framed = WeightDecay(GaLore(Adam(0.02 * 0.3), rank=3), 0.01)
+    rules = {"query": framed, "key": framed, "head": AdamW(0.1 * 0.7), "norm": AdamW(0.1)}
+    part = optimizer_part(rules, "stepwise", factors)
+    assert (part.rule["lr"], part.elsewhere["lr"]) == (0.02, 0.1)
+    assert rules_of(through_json(part), tuple(rules)) == rules
+
+
+def test_factors_that_do_not_give_the_rules_own_lr_are_refused():
+    with pytest.raises(ValueError, match=r"no lr times the factors \[0.5, 1.0\] gives the rules' own, which are \[0.1, 0.2\]"):
+        optimizer_part({"a": Adam(0.2), "b": Adam(0.1)}, "stepwise", {"a": 0.5, "b": 1.0})
+
+
+def test_a_factor_of_lr_needs_a_number():
+    part = optimizer_part({"a": Adam(0.2)}, "stepwise", {"a": 0.5})
+    text = part.model_copy(update={"rule": part.rule | {"lr": "0.2"}})
+    with pytest.raises(ValueError, match="needs a number lr in the rule, got 'Adam' with lr '0.2'"):
+        rules_of(text, ("a",))
+
+
 def test_a_plain_rule_needs_no_partition():
     part = optimizer_part({"a": Adam(0.1), "b": Adam(0.1)}, "stepwise")
     assert (part.partition, part.frame, part.elsewhere) == (None, None, None)
