@@ -191,8 +191,8 @@ def test_no_best_rate_lies_at_the_lower_end_and_vector_ones_at_no_end_of_adalomo
 
 
 @pytest.mark.parametrize("method", ["variance", "heavy ball"])
-def test_the_stacked_starts_do_not_see_each_other(module, method):
-    """One tensor for all starts, against single starts one by one: the same share."""
+def test_the_stacked_starts_and_methods_do_not_see_each_other(module, method):
+    """One tensor for all starts and methods, against single starts one by one: the same share."""
     file = module["adalomo_second_moment_or_momentum"]
     problem, ends = file.TwoMinima(), []
     for xy in file.grid(problem, 3)["xy"]:
@@ -204,15 +204,16 @@ def test_the_stacked_starts_do_not_see_each_other(module, method):
             xy = xy + delta
         ends.append(xy)
     reached = float(file.reached_global(torch.stack(ends)).double().mean())
-    assert file.share(method, 3e-2, 3) == reached and 0 < reached < 1
+    assert file.shares(file.Setting(3e-2, points=3))[method] == reached and 0 < reached < 1
 
 
 def test_the_basins_tell_methods_apart(module):
     """With few starts: the same method twice differs by 0, gradient flow of tiny steps stays in its own well."""
     file = module["adalomo_second_moment_or_momentum"]
-    assert file.measure(file.Setting("adam", "adam", 3e-2, points=5), 0)["difference"] == 0
-    values = file.measure(file.Setting("heavy ball", "running average", 3e-2, points=11), 0)
-    assert values["difference"] > 0  # undamped momentum leaves the local well from some starts
+    twice = file.shares(file.Setting(3e-2, ("variance", "variance"), points=5))
+    assert twice == file.shares(file.Setting(3e-2, ("variance",), points=5))
+    values = file.measure(file.Setting(3e-2, points=11), 0)
+    assert values["heavy ball"] > values["running average"]  # undamped momentum leaves the local well from some starts
 
 
 def test_the_running_average_is_adam_without_a_second_moment(module):
