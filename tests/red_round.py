@@ -377,8 +377,8 @@ BREAKS = (
     ),
     (
         "sandbox/memory/training.py",
-        "return state, peaks - state - max(",
-        "return state, peaks - max(",
+        "return state, peak - state - largest",
+        "return state, peak - largest",
         "tests/memory/test_memory_measured.py",
     ),
     (
@@ -621,6 +621,73 @@ BREAKS = (
     ),
     ("sandbox/curvature/chance.py", "    np.fill_diagonal(S, 0.0)\n", "", "tests/curvature/test_curvature_blockwise.py"),
     ("sandbox/curvature/snr.py", "mean**2 / variance", "mean / variance", "tests/curvature/test_curvature_snr.py"),
+    # what several experiment files measure alike
+    (
+        "sandbox/measures/transformer_hessians.py",
+        'min(found[f"{where} {kind} cut mass"]',
+        'max(found[f"{where} {kind} cut mass"]',
+        "tests/experiments/test_experiments_hessian_of_transformers.py",
+    ),
+    (
+        "sandbox/measures/transformer_hessians.py",
+        "by_column(problem.roles, problem.shapes)",
+        "blocks",
+        "tests/experiments/test_experiments_hessian_of_transformers.py",
+    ),
+    (
+        "sandbox/measures/transformer_hessians.py",
+        "round(share * setting.steps)",
+        "round(share * (setting.steps - 1))",
+        "tests/experiments/test_experiments_hessian_of_transformers.py",
+    ),
+    (
+        "sandbox/measures/transformer_hessians.py",
+        "np.square(H).sum()",
+        "np.abs(H).sum()",
+        "tests/experiments/test_experiments_hessian_of_transformers.py",
+    ),
+    (
+        "sandbox/measures/moments_by_side.py",
+        '("fan-in", role.input_dims), ("fan-out", role.output_dims)',
+        '("fan-in", role.output_dims), ("fan-out", role.input_dims)',
+        "tests/experiments/test_experiments_adam_mini_snr.py",
+    ),
+    (
+        "sandbox/measures/moments_by_side.py",
+        'side["blocks"] < 0.5',
+        'side["blocks"] < 50',
+        "tests/experiments/test_experiments_adam_mini_snr.py",
+    ),
+    (
+        "sandbox/measures/leave_one_out.py",
+        "ADAM_LR * DECAY / setting.lr",
+        "DECAY / setting.lr",
+        "tests/experiments/test_experiments_adam_mini_training.py",
+    ),
+    (
+        "sandbox/measures/leave_one_out.py",
+        "if setting.left in WHOLE_MODEL else names[:1]",
+        "if setting.left in WHOLE_MODEL else names",
+        "tests/experiments/test_experiments_adam_mini_training.py",
+    ),
+    (
+        "sandbox/measures/discovered_heads.py",
+        "np.repeat(np.arange(HEADS)",
+        "np.tile(np.arange(HEADS)",
+        "tests/experiments/test_experiments_hessian_discovered.py",
+    ),
+    (
+        "sandbox/measures/discovered_heads.py",
+        "if own.found else 0.0",
+        "if own.found else 1.0",
+        "tests/experiments/test_experiments_hessian_discovered.py",
+    ),
+    (
+        "sandbox/measures/discovered_heads.py",
+        "discovered(turned(H, seed, index), setting, seed)",
+        "discovered(H, setting, seed)",
+        "tests/experiments/test_experiments_hessian_discovered.py",
+    ),
     # the command that surveys a Hessian
     ("sandbox/cli_hessian.py", "target.params[name].ndim >= 2", "target.params[name].ndim >= 1", "tests/test_cli_hessian.py"),
     ("sandbox/cli_hessian.py", "None if value != value else value", "value", "tests/test_cli_hessian.py"),

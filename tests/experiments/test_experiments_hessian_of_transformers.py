@@ -10,6 +10,8 @@ from sandbox.curvature.block_mass import block_mass
 from sandbox.curvature.hessian import dense_hessian
 from sandbox.measures import transformer_hessians
 from sandbox.models.partitions import Partition
+from sandbox.optimizers.adam import Adam
+from sandbox.run import run
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +41,23 @@ def whole(grid, small):
 
 def test_masses_are_those_of_the_whole_matrix(grid, measured, whole):
     problem, _, hessian = whole
-    cut = grid.cuts_of(problem)["cut"]
+    cuts = grid.cuts_of(problem)
     for name, role in problem.roles.items():
-        if role.kind in grid.HEADS + grid.MATRICES + grid.TABLES:
-            exact = block_mass(hessian.block(name), cut.labels[name])
-            assert measured[f"4 100% {role.kind} cut mass"] == pytest.approx(exact, rel=1e-3), (
-                name
-            )  # float32 second derivatives; tables are small here
+        titles = {**dict.fromkeys(grid.HEADS + grid.MATRICES, ("cut", "column")), **dict.fromkeys(grid.TABLES, ("cut",))}.get(role.kind, ())
+        for title in titles:
+            exact = block_mass(hessian.block(name), cuts[title].labels[name])
+            found = measured[f"4 100% {role.kind} {title} mass"]
+            assert found == pytest.approx(exact, rel=1e-3), (name, title)  # float32 second derivatives; tables are small here
+
+
+def test_a_column_is_what_one_input_is_weighted_by(grid, whole):
+    """Of value (8, 8): by output neuron whole rows, by input whole columns."""
+    problem, _, _ = whole
+    cuts = grid.cuts_of(problem)
+    name = next(name for name, role in problem.roles.items() if role.kind == "value")
+    rows, columns = (cuts[title].labels[name].reshape(8, 8) for title in ("cut", "column"))
+    assert torch.equal(rows, rows[:, :1].expand(8, 8)) and rows[:, 0].unique().numel() == 8
+    assert torch.equal(columns, columns[:1].expand(8, 8)) and columns[0].unique().numel() == 8
 
 
 def test_the_share_inside_tensors_is_within_its_error(measured, whole):
@@ -86,3 +98,5 @@ def test_points_of_training_are_what_they_say(grid, small):
     assert kept.keys() == {0.0, 1.0}
     assert all(torch.equal(kept[0.0][name], w) for name, w in start.items())
     assert np.mean([float((kept[1.0][name] - w).abs().max()) for name, w in start.items()]) > 1e-3  # 30 steps of 3e-3
+    final = run(problem, Adam(small.lr), steps=small.steps, seed=3).final
+    assert all(np.array_equal(kept[1.0][name], w) for name, w in final.items())
