@@ -91,6 +91,13 @@ def test_a_multiplier_must_be_finite_all_over_the_domain():
         Certificate("pole", claim=-y / x, hypotheses=((1 / x, y),), domain=(x >= 0,)).check()
 
 
+def test_a_pole_of_the_multiplier_alone_is_refused():
+    """0 y <= 0 at x = 0 for every y, and -y >= 0 does not follow: claim and hypothesis are polynomials, the multiplier is not finite."""
+    Certificate("pole", claim=-y, hypotheses=((1 / x, x * y),), domain=(x > 0,)).check()
+    with pytest.raises(Refuted, match="1/x must be >= 0 and finite on"):
+        Certificate("pole", claim=-y, hypotheses=((1 / x, x * y),), domain=(x >= 0,)).check()
+
+
 POLED = {  # at x = 0, which is on the domain, the sum says nothing; the second and the third are false there
     "claim": Certificate("poled", claim=1 / x, squares=((x, 1 / x),), domain=(x >= 0,)),
     "hypothesis": Certificate("poled", claim=-y, hypotheses=((x, y / x),), domain=(x >= 0,)),
