@@ -11,6 +11,8 @@ card = typer.Typer(no_args_is_help=True, help="Settings cards: what holds, for a
 
 CardPath = Annotated[Path, typer.Argument(metavar="CARD", help="a settings card, JSON")]
 Root = Annotated[Path | None, typer.Option(help="folder with pyproject.toml and experiments/; default: the nearest one upward")]
+Names = Annotated[list[str], typer.Argument(metavar="CLAIM... | NAME", help="ids of claims, or the name of a card", show_default=False)]
+Unvalidated = Annotated[bool, typer.Option("--unvalidated", help="weak claims too; the card says UNVALIDATED of each")]
 Json = Annotated[bool, typer.Option("--json", help="print a list of objects instead of a table")]
 
 
@@ -20,13 +22,56 @@ def card_show(path: CardPath, as_json: Json = False) -> None:
 
     Example: sandbox card show results/cards/NAME.json
     """
-    from sandbox.handoff.reading import read, show
+    from sandbox.handoff.reading import read
+    from sandbox.handoff.showing import show
 
     if as_json:
         found, problems = read(path)
         print_json([{"id": str(path), "status": "changed" if problems else "sealed", "problems": problems} | found.as_json()])
     else:
         typer.echo(show(path))
+
+
+@card.command("create")
+def card_create(
+    names: Names,
+    unvalidated: Unvalidated = False,
+    to: Annotated[Path | None, typer.Option("--out", help="file of the card; default: it is printed")] = None,
+    root: Root = None,
+    as_json: Json = False,
+) -> None:
+    """A card from what is stored or recorded of its claims; refused where one of them is weak.
+
+    Example: sandbox card create adalomo --out adalomo.json
+    """
+    from sandbox.handoff.creating import create_named
+    from sandbox.handoff.evidence import UNVALIDATED
+    from sandbox.handoff.reading import as_text, write
+
+    name, made = create_named(names, unvalidated=unvalidated, root=root)
+    if to is not None:
+        write(made, to)
+    if as_json:
+        status = "unvalidated" if any(line.startswith(UNVALIDATED) for line in made.unvalidated) else "created"
+        print_json([{"id": name, "status": status, "file": str(to) if to else None} | made.as_json()])
+    else:
+        typer.echo(f"wrote {to}" if to else as_text(made), nl=to is not None)
+
+
+@card.command("diff")
+def card_diff(first: CardPath, second: CardPath, as_json: Json = False) -> None:
+    """Where two cards differ, field by field; exit code 1 where they do.
+
+    Example: sandbox card diff a.json b.json
+    """
+    from sandbox.handoff.showing import differences
+
+    found = differences(first, second)
+    if as_json:
+        print_json([{"id": field, "status": "different", "first": one, "second": two} for field, one, two in found])
+    else:
+        typer.echo("\n".join(f"{field}: {one} -> {two}" for field, one, two in found) or "the cards say the same")
+    raise typer.Exit(1 if found else 0)
 
 
 @card.command("verify")
@@ -48,14 +93,14 @@ def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> Non
 
 
 @card.command("schema")
-def card_schema() -> None:
-    """The format of a card as a JSON schema.
+def card_schema(as_json: Json = False) -> None:
+    """The format of a card as a JSON schema, which is JSON with and without --json.
 
     Example: sandbox card schema > card.schema.json
     """
-    from sandbox.handoff.schema import json_schema
+    from sandbox.handoff.schema import SCHEMA, json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    typer.echo(json.dumps([{"id": SCHEMA, "status": "schema"} | json_schema()] if as_json else json_schema(), indent=2))
 
 
 def print_json(objects: Sequence[dict[str, Any]]) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.handoff.canary import canary, canary_code, forecast
-from sandbox.handoff.evidence import STRONG, evidence_of
-from sandbox.handoff.reading import read, show, write
+from sandbox.handoff.evidence import confession, evidence_of, is_strong, require_strong, weakness_of
+from sandbox.handoff.reading import read, write
 from sandbox.handoff.recipe import Parts, Recipe, parts_of, recipe_of, whole
-from sandbox.handoff.schema import SCHEMA, Card, TargetPart, Transferred, sealed
+from sandbox.handoff.schema import SCHEMA, Card, ParametrisationPart, TargetPart, Transferred, sealed
+from sandbox.handoff.showing import show
 from sandbox.handoff.verify import verify
 from sandbox.handoff.written import forget_removed, remember
 from sandbox.ledger.claim import Setting
@@ -25,8 +26,9 @@ from sandbox.ledger.loading import load
 from sandbox.ledger.result import Result
 
 __all__ = ["CardSpec", "create", "show", "specs", "verify", "write_cards"]
+ALONE = "other widths, depths, batch sizes and lengths of training than those of this card: no transfer rule was measured"
+CARRIED = "other depths, batch sizes and lengths of training than those of this card; the rule for widths was measured from {} to {}"
 UNVALIDATED = (
-    "other widths, depths, batch sizes and lengths of training than those of this card: no transfer rule was measured",
     "CUDA: the ten losses were computed on a CPU; a GPU must reproduce them before it goes on",
     "reduced precision: weights, gradients and state are in the dtype that the card names",
 )
@@ -55,30 +57,43 @@ def create(
     *,
     transfer: Mapping[str, Transferred] | None = None,
     target: TargetPart | None = None,
-    unvalidated: Sequence[str] = UNVALIDATED,
+    unvalidated: Sequence[str] | None = None,
     known: Card | None = None,
+    weak_too: bool = False,
 ) -> Card:
-    """A sealed card. known: an earlier card; its canary and forecast are kept where settings and code are the same.
+    """A sealed card. unvalidated: what was not tried; None: what can be told from the other parts.
+
+    known: an earlier card; its canary and forecast are kept where settings and code are the same.  weak_too: weak verdicts stand in
+    the card too, under the word UNVALIDATED.
 
     Raises ValueError where a verdict behind it is weak, quoting the first, and where a card cannot hold the recipe.
     """
     if not results:
         raise ValueError("a card needs at least one verdict behind it, got none")
-    evidence, parts = [evidence_of(result) for result in results], parts_of(recipe)
+    if not weak_too:
+        require_strong(results)
+    parts = parts_of(recipe)
     if recipe_of(parts) != whole(recipe):
         raise ValueError("a card must give back the recipe it was made from, and this one does not; check the tables of classes")
     seen, expected = (known.canary, known.forecast) if _same(known, parts) else (canary(recipe), forecast(recipe))
+    confessions = [confession(result) for result in results if not is_strong(result)]
     data = {
         "schema": SCHEMA,
         **_plain(parts),
         "transfer": dict(transfer) if transfer else None,
         "target": target,
-        "evidence": evidence,
+        "evidence": [evidence_of(result) for result in results if result.outcome is not None],
         "canary": seen,
         "forecast": expected,
-        "unvalidated": list(unvalidated),
+        "unvalidated": [*confessions, *(not_tried(transfer) if unvalidated is None else unvalidated)],
     }
     return sealed(data)
+
+
+def not_tried(transfer: Mapping[str, Transferred] | None) -> tuple[str, ...]:
+    """What no measurement behind a card says anything about."""
+    lr = (transfer or {}).get("lr")
+    return (CARRIED.format(min(lr.widths), max(lr.widths)) if lr else ALONE, *UNVALIDATED)
 
 
 def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[Path, ...]:
@@ -97,17 +112,38 @@ def write_cards(results: Sequence[Result], out_dir: Path, root: Path) -> tuple[P
     written = []
     for spec in wanted:
         behind, path = [by_id[claim] for claim in spec.claims], folder / f"{spec.name}.json"
-        if any(result.error or result.outcome not in STRONG for result in behind):
+        if not all(is_strong(result) for result in behind):
             path.unlink(missing_ok=True)
             continue
-        case = behind[0].telling
-        made = spec.recipe(case.setting, case.verdict.fit.samples[0].values)
-        recipe = made if isinstance(made, Recipe) else Recipe(**made)
-        card = create(recipe, behind, known=_stored(recipe, path, root))
+        recipe, extra = made_by(spec, behind[0])
+        card = create(recipe, behind, **extra, known=_stored(recipe, path, root))
         write(card, path)
         written.append(path)
     remember(folder, written)
     return tuple(written)
+
+
+def made_by(spec: CardSpec, first: Result) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of a card and its `transfer` and `target`, where plain data gives them. first: of the claim that the card is about.
+
+    Raises ValueError where that claim has no run to take the settings from.
+    """
+    if first.telling is None:
+        raise ValueError(f"the card {spec.name!r} takes its settings from a run, and {weakness_of(first)}; run it with `sandbox check`")
+    fit = first.telling.verdict.fit
+    try:
+        made = spec.recipe(first.telling.setting, fit.samples[0].values if fit else {})
+    except KeyError as error:
+        raise ValueError(f"the card {spec.name!r} needs the value {error} of a run, and {weakness_of(first)}") from error
+    if isinstance(made, Recipe):
+        return made, {}
+    plain = dict(made)
+    carried = plain.pop("transfer", None)
+    extra = {"transfer": carried and {name: Transferred.model_validate(one) for name, one in carried.items()}}
+    if plain.get("parametrisation") is not None:
+        plain["parametrisation"] = ParametrisationPart.model_validate(plain["parametrisation"])
+    target = plain.pop("target", None)
+    return Recipe(**plain), extra | {"target": target and TargetPart.model_validate(target)}
 
 
 def _refuse_unknown(spec: CardSpec, by_id: Mapping[str, Result]) -> None:

@@ -1,10 +1,12 @@
 """What is trained and how: as objects for those who run it, as the parts of a card for those who hand it on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from sandbox.handoff.plain_text import printable
 from sandbox.handoff.rules import as_data, as_record, optimizer_part, rules_of
 from sandbox.handoff.schema import Card, DataPart, OptimizerPart, ParametrisationPart, SchedulePart
 from sandbox.models.gpt import GPTConfig
@@ -17,6 +19,8 @@ from sandbox.run import Schedule
 
 MODELS = {"GPTConfig": GPTConfig, "LlamaConfig": LlamaConfig}
 TOKENIZERS = {"BytePairs": BytePairs, "Characters": Characters, "Kept": Kept}
+
+MOST_LAYERS, MOST_ENTRIES, MOST_TOKENS = 500, 10**9, 10**6
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,9 @@ def parts_of(recipe: Recipe) -> Parts:
     )
 
 
-def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
-    """The objects that a card describes. folders: where a relative path of its text is looked for, after the working
-    folder.
+def recipe_of(card: Card | Parts, folders: tuple[Path, ...] | None = None) -> Recipe:
+    """The objects that a card describes. folders: where its text and its tokenizer may lie, beside the working folder; None: anywhere,
+    for a card that was made here and not read.
 
     Raises ValueError for types, fields or values that no class here takes, and where the text or a partition does not
     fit.
@@ -81,10 +85,14 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
     data, model = card.data, as_record(card.model, MODELS)
     if model.context != data.context:
         raise ValueError(f"the card's data has context {data.context} but its model {model.context}; they must be equal")
+    require_small(model, data)
+    tokenizer = as_record(data.tokenizer, TOKENIZERS)
+    if isinstance(tokenizer, Kept):
+        tokenizer = Kept(located(str(tokenizer.path), folders))
     problem = LanguageProblem(
         model,
         text=located(data.text, folders),
-        tokenizer=as_record(data.tokenizer, TOKENIZERS),
+        tokenizer=tokenizer,
         part=data.part,
         batch_size=data.batch,
         held_out_tokens=data.held_out_tokens,
@@ -94,6 +102,17 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] = ()) -> Recipe:
     schedule = Schedule(**card.schedule.model_dump()) if card.schedule else None
     factors = {name: tensor.lr_factor for name, tensor in (card.optimizer.partition or {}).items()}
     return whole(Recipe(problem, rules, data.steps, card.optimizer.shell, schedule, factors, card.parametrisation))
+
+
+def require_small(model: GPTConfig | LlamaConfig, data: DataPart) -> None:
+    """A card's own model is one that any machine repeats ten steps of: refused before anything of its size is allocated."""
+    attention, ffn = 4 * model.width**2, 3 * model.width * max(model.hidden, model.width)
+    entries, tokens = model.layers * (attention + ffn) + 2 * (model.vocab + model.context) * model.width, data.batch * data.context
+    if model.layers > MOST_LAYERS or entries > MOST_ENTRIES or tokens > MOST_TOKENS:
+        raise ValueError(
+            f"a card's own model is small, for every machine repeats ten steps of it: {model.layers:,} layers, about {entries:,} weights "
+            f"and {tokens:,} tokens a step exceed {MOST_LAYERS:,}, {MOST_ENTRIES:,} or {MOST_TOKENS:,}"
+        )
 
 
 def whole(recipe: Recipe) -> Recipe:
@@ -110,8 +129,27 @@ def rule_of_each(recipe: Recipe) -> dict[str, Rule]:
     return {name: rules[name] for name in names} if isinstance(rules, Mapping) else dict.fromkeys(names, rules)
 
 
-def located(text: str, folders: tuple[Path, ...]) -> str:
-    """The packaged text by its name; a path as it is, or below the first folder that has it."""
-    if text == KJV or Path(text).exists():
+def located(text: str, folders: tuple[Path, ...] | None) -> str:
+    """The packaged text by its name, or a path below the working folder or one of `folders`; None: the path as it is, for it is ours.
+
+    Raises ValueError for a path that leads out of those folders: an absolute one, "..", or a link.
+    """
+    if text == KJV or folders is None:
         return text
-    return next((str(folder / text) for folder in folders if (folder / text).exists()), text)
+    places = (Path.cwd(), *folders)
+    found = [(folder, folder / text) for folder in places if os.path.exists(folder / text)]
+    for folder, path in found:
+        if all(_regular(file) and file.resolve().is_relative_to(folder.resolve()) for file in (path, *_files(path))):
+            return str(path) if folder != Path.cwd() else text
+    allowed = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in places))
+    if found:
+        raise ValueError(f"the card's file {printable(text)!r} leads out of {allowed}, where a card may read; put a copy into one of them")
+    raise ValueError(f"the card's file {printable(text)!r} does not exist in {allowed}; put it there, or name its folder with --root")
+
+
+def _regular(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.txt")) if path.is_dir() else []

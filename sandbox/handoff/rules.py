@@ -13,8 +13,10 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from sandbox.handoff.plain_text import printable
 from sandbox.handoff.schema import OptimizerPart, TensorPart
 from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
@@ -81,16 +83,33 @@ def as_record(data: Mapping[str, Any], table: Mapping[str, type]) -> Any:
     """
     name = data.get("type")
     if not isinstance(name, str) or name not in table:
-        raise ValueError(f"a card's type must be one of {sorted(table)}, got {name!r}")
+        raise ValueError(f"a card's type must be one of {sorted(table)}, got {printable(repr(name))}")
     known = [f.name for f in dataclasses.fields(table[name])]
     unknown = [key for key in data if key != "type" and key not in known]
     if unknown:
-        raise ValueError(f"{name} has the fields {known}, the card also gives {unknown}")
+        raise ValueError(f"{name} has the fields {known}, the card also gives {printable(str(unknown))}")
     values = {key: _value(value, table) for key, value in data.items() if key != "type"}
+    hints = get_type_hints(table[name])
+    wrong = [key for key, value in values.items() if not _fits(value, hints[key])]
+    if wrong:
+        raise ValueError(f"{wrong[0]} of {name} is of another type than {hints[wrong[0]]}: {printable(repr(values[wrong[0]]))}")
     try:
         return table[name](**values)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be made from {values}: {error}") from error
+        raise ValueError(f"{name} cannot be made from {printable(str(values))}: {printable(str(error))}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether plain data is of an annotated type; classes of our own are checked where they are made."""
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:
+        return any(_fits(value, one) for one in get_args(hint))
+    if get_origin(hint) is Literal:
+        return any(type(value) is type(one) and value == one for one in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint if hint in (int, str, bool, NoneType) else True
 
 
 def optimizer_part(rules: Mapping[str, Rule], shell: str, lr_factors: Mapping[str, float] | None = None) -> OptimizerPart:

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sandbox.handoff.plain_text import require_harmless
+
 SCHEMA = "theory-sandbox/card/2"
 CANARY_STEPS = 10
 
@@ -194,8 +196,9 @@ def digest_of(data: Mapping[str, Any]) -> str:
 
 
 def sealed(data: Mapping[str, Any]) -> Card:
-    """The card of plain data without a digest."""
+    """The card of plain data without a digest. Raises ValueError for what no card may hold."""
     card = Card.model_validate({**data, "digest": ""}).as_json()
+    require_harmless(card)
     return Card.model_validate(card | {"digest": digest_of(card)})
 
 

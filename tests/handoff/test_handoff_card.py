@@ -17,7 +17,7 @@ import torch
 from sandbox.fit import PairedDifference, Sample
 from sandbox.handoff import card as cards
 from sandbox.handoff.canary import canary, difference, first_losses, forecast
-from sandbox.handoff.card import UNVALIDATED, CardSpec, create, show, verify, write_cards
+from sandbox.handoff.card import CARRIED, UNVALIDATED, CardSpec, create, show, verify, write_cards
 from sandbox.handoff.reading import read, write
 from sandbox.handoff.recipe import Recipe, parts_of, recipe_of
 from sandbox.handoff.schema import Card, Transferred, digest_of
@@ -39,6 +39,12 @@ WORDS = "the quick brown fox jumps over the lazy dog and the small grey cat look
 @dataclass(frozen=True)
 class Setting:
     method: str = "adam"
+
+
+@pytest.fixture(autouse=True)
+def above_the_text(tmp_path_factory, monkeypatch):
+    """A card that was read may take its text from the working folder, the folder of the card, and those that are named."""
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -158,10 +164,10 @@ def test_a_change_of_any_field_is_seen(card, path):
     assert tried > 40
 
 
-def test_a_good_card_has_no_problems_in_another_working_folder(path, monkeypatch, tmp_path):
+def test_a_good_card_has_no_problems_in_another_working_folder(path, text, monkeypatch, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert verify(path) == []
+    assert verify(path, text.parent) == []
 
 
 @pytest.mark.parametrize("outcome", [Outcome.VIOLATED, Outcome.INCONCLUSIVE, Outcome.OUT_OF_SCOPE])
@@ -341,7 +347,8 @@ def test_show_says_what_a_reader_needs(card, path, recipe):
         "2 x 8 tokens a step, 50 steps",
         "adam.parity: HOLDS",
         "rtol 1e-05",
-        "lr 0.02 [0.01, 0.04]",
+        "lr 0.1 at width 8, times (width / 8)^0.02 [0.01, 0.04], widths [8, 16], 3 seeds",
+        CARRIED.format(8, 16),
         carried.digest,
         *UNVALIDATED,
     ):
