@@ -6,13 +6,13 @@ Exit codes: 0, or 1 where a run differs from what the record says (or a proof or
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from sandbox.cli_card import CardPath, Json, Root, card, print_json
+from sandbox.cli_card import Json, Root, card, print_json
+from sandbox.cli_train import train
 
 app = typer.Typer(
     add_completion=False,
@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Checks what papers claim about memory-efficient training, by proof and by measurement, and hands on what holds.",
 )
 app.add_typer(card, name="card")
+app.command()(train)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="claim ids, or systems (`rso`); none: all", show_default=False)]
 ProofIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="proofs or bounds; none: all", show_default=False)]
@@ -167,32 +168,6 @@ def hessian(
         return print_json(rows)
     console().print(mass_table(rows))
     typer.echo("\n".join(f"wrote {file}" for file in files))
-
-
-@app.command()
-def train(
-    path: CardPath,
-    steps: Annotated[int | None, typer.Option(help="how many steps; default: the card's number")] = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where the arithmetic happens")] = "cpu",
-    out: Annotated[Path, typer.Option(help="folder for the losses and the weights")] = Path("results/train"),
-    as_json: Json = False,
-) -> None:
-    """Train from a settings card; the first ten losses must be the card's, or it stops there.
-
-    Example: sandbox train results/cards/NAME.json --steps 20
-    """
-    from sandbox.scale.train import CanaryFailed
-    from sandbox.scale.train import train as train_from
-
-    try:
-        done = train_from(path, steps=steps, device=device, out=out, say=lambda text: typer.echo(text, err=as_json))
-    except CanaryFailed as failure:
-        typer.echo(f"{path}: {failure}", err=True)
-        raise typer.Exit(1) from failure
-    if as_json:
-        print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
-    else:
-        typer.echo("\n".join(f"wrote {file}" for file in done.files))
 
 
 def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "measures": {"curvature", "models", "optimizers", "run", "problems", "ledger"},
     "cli_hessian": {"curvature", "models", "report"},
     "cli_card": {"handoff"},
+    "cli_train": {"scale", "cli_card"},
     "cli": EVERY_ROOM,
 }
 LEAF = {

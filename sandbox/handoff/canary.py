@@ -21,6 +21,7 @@ from sandbox.memory.meters import saved_bytes
 from sandbox.run import run
 
 RTOL = 1e-5
+RTOL_BFLOAT16 = 2e-3
 
 
 @cache
@@ -39,19 +40,25 @@ def first_losses(recipe: Recipe, seed: int) -> list[float]:
     return [float(loss) for loss in trace.loss]
 
 
-def difference(expected: CanaryPart, losses: Sequence[float]) -> str | None:
-    """The sentence that says where losses leave the canary; None where all of them are within its tolerance."""
+def difference(expected: CanaryPart, losses: Sequence[float], rtol: float | None = None) -> str | None:
+    """The sentence that says where losses leave the canary; None where all of them are within its tolerance, or within rtol."""
+    rtol = expected.rtol if rtol is None else rtol
     ours, theirs = np.asarray(losses[:CANARY_STEPS], float), np.asarray(expected.losses[: len(losses)])
-    off = np.abs(ours - theirs) > expected.rtol * np.abs(theirs)
+    off = np.abs(ours - theirs) > rtol * np.abs(theirs)
     off |= ~np.isfinite(ours)
     if not off.any():
         return None
     k = int(off.argmax())
     return (
-        f"the canary must be reproduced to rtol {expected.rtol:g}, but the loss before step {k} is {ours[k]:.9g} "
+        f"the canary must be reproduced to rtol {rtol:g}, but the loss before step {k} is {ours[k]:.9g} "
         f"and the card has {theirs[k]:.9g} (seed {expected.seed}); "
         "this machine, code or text does not run what the card was measured with"
     )
+
+
+def rtol_of(expected: CanaryPart, precision: str) -> float:
+    """How far the losses of a job may be off: the card's tolerance, or that of bfloat16."""
+    return max(expected.rtol, RTOL_BFLOAT16) if precision == "bfloat16" else expected.rtol
 
 
 def forecast(recipe: Recipe) -> dict[str, int]:

@@ -1,39 +1,35 @@
-"""Full training from a settings card, in one process, on a CPU or one CUDA device: the same rules, shells and model.
+"""Full training from a settings card: in one process, or sharded over the ranks that torchrun has started.
 
-The first ten losses must be those of the card, or the run stops before it spends more. Weights and everything random
-are drawn in float64 on the CPU, cast, and then moved, so the device decides the place of the arithmetic and nothing
-else.
+The same rules, shells and draws as in a sandbox run, on the card's own model or on another one. The first ten losses of the card must
+come out here, in this job's arithmetic, and what the card foresees of the target must be seen, or the run stops before it spends more.
 
-Written at the end, each file whole or not at all: OUT/losses.csv (step, nats per token) and OUT/weights.safetensors.
+Written: OUT/losses.csv (step, nats per token) and OUT/weights.safetensors at the end, each whole or not at all; OUT/checkpoints on the
+way; OUT/tensorboard where it is asked for.
 """
 
 import csv
 import io
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sandbox.handoff.canary import difference
-from sandbox.handoff.reading import read
-from sandbox.handoff.recipe import Recipe, recipe_of
-from sandbox.handoff.schema import CANARY_STEPS, Card
-from sandbox.handoff.verify import text_problems, weak
+from sandbox.handoff.schema import CANARY_STEPS
 from sandbox.outputs import require_writable
-from sandbox.shells.fused import Fused
-from sandbox.shells.stepwise import Stepwise
+from sandbox.scale import checkpoint
+from sandbox.scale.canaries import CanaryFailed, check, code_canary
+from sandbox.scale.data import DataEnded, source_of
+from sandbox.scale.job import Job, Ranks, ranks_of
+from sandbox.scale.loop import Pace, Run, board, peak_of
+from sandbox.scale.making import run_of, weights_of
+from sandbox.scale.plan import Plan, plan_of
 
-Device = Literal["cpu", "cuda"]
-SHELLS = {"stepwise": Stepwise, "fused": Fused}
-
-
-class CanaryFailed(Exception):
-    """The first losses are not those of the card; the message says where."""
+__all__ = ["CanaryFailed", "Trained", "train"]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,89 +41,122 @@ class Trained:
     files: tuple[Path, ...]
 
 
-def train(
-    path: Path,
-    *,
-    steps: int | None = None,
-    device: Device = "cpu",
-    out: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> Trained:
-    """Trains from a card. steps: how many, the card's number by default.  out: where files go; None writes none.
+def train(path: Path, *, say: Say = print, **options: Any) -> Trained:
+    """One training from the card. options: see `sandbox.scale.job.Job`. Every rank gets the same result; rank 0 speaks and writes.
 
-    Raises, before the first step, ValueError for a card that may not be used (seal, verdicts, text), for a device that is not
-    there, for steps < 1 and for a folder that cannot be written; CanaryFailed where the first losses differ from the card's,
-    or a loss is not finite.
+    Raises, before the first step, ValueError for a card that may not be used (seal, verdicts, text), for options that do not go
+    together, for a device, memory or text that is not there, and for a folder that cannot be written; CanaryFailed where the first
+    losses differ from the card's, where something leaves the bands of the target, or a loss is not finite.
     """
-    card, recipe = usable(path, device)
-    steps = recipe.steps if steps is None else steps
-    if steps < 1:
-        raise ValueError(f"training needs steps >= 1, got {steps}")
-    if out is not None:
-        require_writable(out)
-    leaves, losses = start(recipe, card.canary.seed, device), []
-    every = max(1, steps // 20)
-    say(f"{path}: {steps} steps on {device}, {sum(w.numel() for w in leaves.values()):,} parameters")
-    for k, loss in enumerate(walk(recipe, leaves, card.canary.seed, steps=steps)):
-        losses.append(loss)
-        if k + 1 == min(CANARY_STEPS, steps):
-            _check(card, losses, say)
+    job = Job(**options)
+    with ranks_of(job) as ranks:
+        return _train(path, job, ranks, say if ranks.rank == 0 else _silent)
+
+
+def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
+    plan = plan_of(path, job, ranks)
+    _require_place(job, ranks)
+    source = source_of(job.text, job.tokenizer, plan.problem, seed=plan.seed, steps=plan.steps)
+    kept = _kept(plan, job, ranks, say)
+    width = f" on {ranks.world} ranks" if ranks.world > 1 else ""
+    say(f"{path}: {plan.steps} steps on {job.device}{width}, {plan.trainee.parameters:,} parameters")
+    inline = job.is_the_cards_own and kept is None
+    if not inline:
+        code_canary(plan, job, ranks, say)
+    run = run_of(plan, source, job, ranks)
+    if kept is not None:
+        checkpoint.load(kept[0], run.model, run.optimizer, ranks)
+        run.losses = list(kept[1]["losses"])
+        say(f"goes on after step {len(run.losses)} of {plan.steps}, from {kept[0]}")
+    _walk(plan, run, job, say, inline)
+    held_out = run.held_out()
+    say(f"held-out loss {held_out:.4f} nats per token")
+    weights = weights_of(run.model, ranks) if job.out is not None else {}
+    return Trained(tuple(run.losses), held_out, save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ())
+
+
+def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool) -> None:
+    """The steps that are left."""
+    every, ranks = max(1, plan.steps // 20), run.ranks
+    tokens = plan.problem.batch_size * plan.problem.model.context
+    pace = Pace(plan.trainee, tokens, ranks, peak_of(ranks.device, job.precision, job.peak_tflops))
+    writer = board(job.out / "tensorboard", say) if job.tensorboard == "on" and job.out is not None and ranks.rank == 0 else None
+    while (k := len(run.losses)) < plan.steps:
+        loss = _step(plan, run, job)
+        pace.made()
+        if inline and k + 1 == min(CANARY_STEPS, plan.steps):
+            check(plan.card, run.losses, job, say)
         if not math.isfinite(loss):
             raise CanaryFailed(f"the loss before step {k} is {loss}; {k} steps were made, nothing was written")
         if (k + 1) % every == 0:
-            say(f"step {k + 1} of {steps}: {loss:.4f} nats per token")
-    held_out = _held_out(recipe, leaves)
-    say(f"held-out loss {held_out:.4f} nats per token")
-    return Trained(tuple(losses), held_out, save(out, losses, leaves) if out is not None else ())
+            say(f"step {k + 1} of {plan.steps}: {loss:.4f} nats per token, {pace.line(plan.steps - k - 1)}")
+        _record(writer, k, {"loss": loss, "tokens per second": pace.tokens_per_second} | ({"MFU": pace.mfu} if pace.mfu else {}))
+        if job.validate_every and (k + 1) % job.validate_every == 0:
+            value = run.held_out()
+            say(f"step {k + 1} of {plan.steps}: held-out loss {value:.4f} nats per token")
+            _record(writer, k, {"held-out loss": value})
+        if job.checkpoint_every and (k + 1) % job.checkpoint_every == 0 and k + 1 < plan.steps:
+            _keep(plan, run, job)
+    if writer is not None:
+        writer.close()
 
 
-def usable(path: Path, device: Device) -> tuple[Card, Recipe]:
-    """The card and what it says to run. Raises ValueError with everything that forbids its use."""
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"the device must be 'cpu' or 'cuda', got {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device 'cuda' needs a CUDA device and a CUDA build of torch, and torch {torch.__version__} sees none; use device 'cpu'"
-        )
-    card, problems = read(path)
-    problems += weak(card)
-    recipe = recipe_of(card, (path.parent,))
-    problems += text_problems(card, recipe.problem.text)
-    if problems:
-        raise ValueError(f"{path} may not be used: {'; '.join(problems)}")
-    return card, recipe
+def _step(plan: Plan, run: Run, job: Job) -> float:
+    try:
+        return run.step()
+    except DataEnded as end:
+        if job.out is not None and run.losses:
+            _keep(plan, run, job)
+        raise ValueError(f"{end}; {len(run.losses)} of {plan.steps} steps were made, and what they have learned is kept") from end
 
 
-def start(recipe: Recipe, seed: int, device: Device) -> dict[str, nn.Parameter]:
-    """The initial weights of the seed on the device."""
-    return {name: nn.Parameter(w.to(device)) for name, w in recipe.problem.start(seed).items()}
+def _record(writer: Any, step: int, values: Mapping[str, float]) -> None:
+    for name, value in values.items() if writer is not None else ():
+        writer.add_scalar(name, value, step)
 
 
-def walk(recipe: Recipe, leaves: dict[str, nn.Parameter], seed: int, *, steps: int) -> Iterator[float]:
-    """Makes the steps on the leaves, and yields the loss before each of them."""
-    problem, place = recipe.problem, next(iter(leaves.values())).device
-    optimizer = SHELLS[recipe.shell](leaves.items(), recipe.rules, seed=seed, nonfinite="pass")  # the canary speaks first
-    base = [group["lr"] for group in optimizer.param_groups]
-    for k in range(steps):
-        factor = recipe.schedule(k) if recipe.schedule else 1.0
-        for group, lr in zip(optimizer.param_groups, base, strict=True):
-            group["lr"] = lr * factor
-        optimizer.zero_grad()
-        loss = problem.loss(leaves, problem.batch(seed, k).to(place))
-        loss.backward()
-        optimizer.step()
-        yield float(loss.detach())
+def _keep(plan: Plan, run: Run, job: Job) -> None:
+    if job.out is not None:
+        progress = {"losses": run.losses, "job": plan.settings(job)}
+        checkpoint.save(job.out / "checkpoints", len(run.losses), run.model, run.optimizer, progress, run.ranks)
 
 
-def save(out: Path, losses: list[float], leaves: dict[str, Tensor]) -> tuple[Path, ...]:
+def _kept(plan: Plan, job: Job, ranks: Ranks, say: Say) -> tuple[Path, dict[str, Any]] | None:
+    """The checkpoint to go on from. Raises ValueError where it is that of another job."""
+    if job.out is None or job.start == "fresh":
+        return None
+    found = checkpoint.newest(job.out / "checkpoints", say)
+    if found is None or found[1]["step"] > plan.steps:
+        return None
+    checkpoint.require_same_job(found[0], found[1]["job"], plan.settings(job))
+    return found
+
+
+def _require_place(job: Job, ranks: Ranks) -> None:
+    """Raises ValueError, on all ranks, where the folder cannot be written."""
+    problem = None
+    if job.out is not None and ranks.rank == 0:
+        try:
+            require_writable(job.out)
+        except ValueError as error:
+            problem = str(error)
+    if problem := ranks.agree(problem):
+        raise ValueError(problem)
+
+
+def _silent(text: str) -> None:
+    """What ranks other than the first say."""
+
+
+def save(out: Path, losses: list[float], weights: Mapping[str, Tensor]) -> tuple[Path, ...]:
     """losses.csv and weights.safetensors below `out`."""
     from safetensors.torch import save as as_bytes
 
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerows([("step", "loss"), *((k, repr(loss)) for k, loss in enumerate(losses))])
-    weights = as_bytes({name: w.detach().cpu().contiguous() for name, w in leaves.items()})
-    return (_put(out / "losses.csv", table.getvalue().encode()), _put(out / "weights.safetensors", weights))
+    content = as_bytes({name: w.contiguous() for name, w in weights.items()})
+    return (_put(out / "losses.csv", table.getvalue().encode()), _put(out / "weights.safetensors", content))
 
 
 def _put(path: Path, content: bytes) -> Path:
@@ -136,15 +165,3 @@ def _put(path: Path, content: bytes) -> Path:
     waiting.write_bytes(content)
     os.replace(waiting, path)
     return path
-
-
-def _check(card: Card, losses: list[float], say: Callable[[str], None]) -> None:
-    problem = difference(card.canary, losses)
-    if problem:
-        raise CanaryFailed(problem)
-    say(f"the first {len(losses)} losses are those of the card (rtol {card.canary.rtol:g})")
-
-
-def _held_out(recipe: Recipe, leaves: dict[str, nn.Parameter]) -> float:
-    """On the CPU, where the held-out windows are."""
-    return recipe.problem.held_out({name: w.detach().cpu() for name, w in leaves.items()})

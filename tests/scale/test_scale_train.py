@@ -1,6 +1,7 @@
 """Training from a card: its ten losses first, the loop of `sandbox.run` as a second channel, files that come back."""
 
 import csv
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -41,10 +42,13 @@ EVIDENCE = EvidencePart(
 
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory):
-    path = tmp_path_factory.mktemp("text") / "words.txt"
-    path.write_text("a stitch in time saves nine, and all is well that ends well\n" * 150)
+    """A card reads texts below its own folder and the working folder alone, so the working folder is that of the text."""
+    folder, before = tmp_path_factory.mktemp("text"), os.getcwd()
+    (folder / "words.txt").write_text("a stitch in time saves nine, and all is well that ends well\n" * 150)
+    os.chdir(folder)
     model = LlamaConfig(vocab=30, width=8, layers=1, heads=2, context=8)
-    return fitted(LanguageProblem(model, text=str(path), tokenizer=Characters(), batch_size=2))
+    yield fitted(LanguageProblem(model, text="words.txt", tokenizer=Characters(), batch_size=2))
+    os.chdir(before)
 
 
 def rules(problem, method):

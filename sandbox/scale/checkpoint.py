@@ -1,0 +1,94 @@
+"""Checkpoints by torch.distributed.checkpoint: each rank writes its part, and any number of ranks can go on from it.
+
+    OUT/checkpoints/step-00000200/    the parts; progress.json: the steps made, the losses, the job; whole.json: the size of every file
+
+A checkpoint is written aside, as `.step-00000200`, and renamed when all of it is there, so one that is interrupted costs nothing. The
+newest whole one is used; the two newest are kept. Batches, draws and dropout are functions of (seed, step), so no state of a random
+generator has to be kept.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed.checkpoint as dcp
+from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from sandbox.scale.job import Ranks
+
+KEPT = 2
+PROGRESS, WHOLE = "progress.json", "whole.json"
+
+
+def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any], ranks: Ranks) -> None:
+    """All ranks call it together. progress: plain data; `step` is put beside it."""
+    aside, final = folder / f".step-{step:08d}", folder / f"step-{step:08d}"
+    if ranks.rank == 0:
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    ranks.wait()
+    state = {"model": get_model_state_dict(model), "optimizer": get_optimizer_state_dict(model, optimizer)}
+    dcp.save(state, checkpoint_id=aside, no_dist=ranks.mesh is None)
+    ranks.wait()
+    if ranks.rank == 0:
+        (aside / PROGRESS).write_text(json.dumps(progress | {"step": step}))
+        (aside / WHOLE).write_text(json.dumps({file.name: file.stat().st_size for file in sorted(aside.iterdir())}))
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(aside, final)
+        for old in steps_in(folder)[:-KEPT]:
+            shutil.rmtree(old)
+    ranks.wait()
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, ranks: Ranks) -> None:
+    """Fills the model and the optimizer, which are fresh, on whatever number of ranks they lie."""
+    state = {"optimizer": get_optimizer_state_dict(model, optimizer)}  # takes a step of zero gradients, to have a state to fill
+    state["model"] = get_model_state_dict(model)
+    dcp.load(state, checkpoint_id=path, no_dist=ranks.mesh is None)
+    set_model_state_dict(model, state["model"])
+    set_optimizer_state_dict(model, optimizer, state["optimizer"])
+
+
+def newest(folder: Path, say: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint and its progress. A damaged one is said and passed over."""
+    for path in reversed(steps_in(folder)):
+        problem = damage(path)
+        if problem is None:
+            return path, json.loads((path / PROGRESS).read_text())
+        say(f"the checkpoint {path} is not whole ({problem}), so the one before it is used")
+    return None
+
+
+def steps_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
+def damage(path: Path) -> str | None:
+    """What is missing of a checkpoint."""
+    try:
+        sizes = json.loads((path / WHOLE).read_text())
+        json.loads((path / PROGRESS).read_text())
+    except (OSError, ValueError) as error:
+        return " ".join(str(error).split())
+    for name, size in sizes.items():
+        found = (path / name).stat().st_size if (path / name).is_file() else 0
+        if found != size:
+            return f"{name} has {found} of {size} bytes"
+    return None
+
+
+def require_same_job(path: Path, kept: dict[str, Any], job: dict[str, Any]) -> None:
+    """Raises ValueError where the checkpoint belongs to another card or to other settings."""
+    other = [f"{key} {kept.get(key)!r} there and {value!r} now" for key, value in job.items() if kept.get(key) != value]
+    if other:
+        raise ValueError(f"{path} is a checkpoint of another job: {'; '.join(other)}; choose another --out, or --fresh to train anew")

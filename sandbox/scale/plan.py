@@ -1,0 +1,122 @@
+"""What a card and a job come to: model, rules, schedule, data, all checked before a tensor of the model is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sandbox.handoff.reading import read
+from sandbox.handoff.recipe import Recipe, Schedule, recipe_of
+from sandbox.handoff.schema import Card
+from sandbox.handoff.target_rules import Model, rules_at, with_rate
+from sandbox.handoff.verify import text_problems, weak
+from sandbox.models.language import LanguageProblem
+from sandbox.optimizers.base import Rule
+from sandbox.scale.job import Job, Ranks
+from sandbox.scale.model import Trainee, trainee_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """problem: the card's, with the model, batch and context of the job.  init: factors of the initial scale, by name."""
+
+    card: Card
+    recipe: Recipe
+    trainee: Trainee
+    problem: LanguageProblem
+    rules: Mapping[str, Rule]
+    init: Mapping[str, float]
+    schedule: Schedule | None
+    shell: str
+    steps: int
+    seed: int
+
+    def settings(self, job: Job) -> dict[str, Any]:
+        """All that the numbers depend on, as plain data: whether a checkpoint belongs to this job."""
+        names = ("model", "text", "tokenizer", "batch", "context", "lr", "precision", "accumulate")
+        kept = {"card": self.card.digest, "seed": self.seed, "layers": "subspace" if self.shell == "subspace" else "plain"}
+        length = {"steps": self.steps} if job.model else {}  # the schedule is stretched to it then
+        return kept | length | {name: getattr(job, name) for name in names}
+
+
+def usable(path: Path) -> tuple[Card, Recipe]:
+    """The card and what it says to run. Raises ValueError with everything that forbids its use."""
+    card, problems = read(path)
+    problems += weak(card)
+    recipe = recipe_of(card, (path.parent,))
+    problems += text_problems(card, recipe.problem.text)
+    if problems:
+        raise ValueError(f"{path} may not be used: {'; '.join(problems)}")
+    return card, recipe
+
+
+def plan_of(path: Path, job: Job, ranks: Ranks) -> Plan:
+    """Raises ValueError for a card, a model or options that cannot be used, or not together."""
+    card, recipe = usable(path)
+    own = recipe.problem.model
+    trainee = trainee_of(job.model, own, job.context)
+    shell, steps = job.shell or recipe.shell, job.steps or recipe.steps
+    problem = replace(recipe.problem, model=trainee.config, batch_size=job.batch or recipe.problem.batch_size)
+    require_shares(problem.batch_size, job, ranks)
+    require_shell(shell, job, ranks)
+    return Plan(
+        card,
+        recipe,
+        trainee,
+        problem,
+        _rules(card, recipe, trainee, job),
+        _init(card, trainee) if job.model else {},
+        stretched(recipe.schedule, steps) if job.model else recipe.schedule,
+        shell,
+        steps,
+        card.canary.seed if job.seed is None else job.seed,
+    )
+
+
+def require_shares(batch: int, job: Job, ranks: Ranks) -> None:
+    """Raises ValueError where the windows of a step cannot be dealt out evenly."""
+    parts = ranks.world * job.accumulate
+    if batch % parts:
+        raise ValueError(
+            f"the {batch} windows of a step must be a multiple of {ranks.world} ranks x {job.accumulate} passes = {parts}: "
+            f"give --batch {-(-batch // parts) * parts}, or another number of ranks"
+        )
+
+
+def require_shell(shell: str, job: Job, ranks: Ranks) -> None:
+    """Raises ValueError where the shell cannot do what the job asks for."""
+    if shell == "fused" and job.accumulate > 1:
+        raise ValueError(
+            f"the fused shell frees every gradient once it is applied, so it cannot add up {job.accumulate} passes; "
+            "give --accumulate 1, or --shell stepwise"
+        )
+    if shell == "subspace" and ranks.mesh is not None:
+        raise ValueError(
+            f"the subspace shell puts its own layers into the model, which FSDP does not shard: it runs in one process in its own dtype, "
+            f"and this job has {ranks.world} ranks and precision {job.precision!r}; give --shell stepwise, whose numbers are the same"
+        )
+
+
+def stretched(schedule: Schedule | None, steps: int) -> Schedule | None:
+    """The same shape over another number of steps."""
+    if schedule is None or schedule.total == steps:
+        return schedule
+    return replace(schedule, total=steps, warmup=round(schedule.warmup * steps / max(schedule.total, 1)))
+
+
+def _rules(card: Card, recipe: Recipe, trainee: Trainee, job: Job) -> dict[str, Rule]:
+    own = Model(recipe.problem.roles, recipe.problem.shapes, recipe.problem.model.width)
+    if job.model is None:
+        factor = 1.0 if job.lr is None else job.lr / float(card.optimizer.rule["lr"])
+        return {name: with_rate(rule, factor) for name, rule in recipe.rules.items()}
+    return rules_at(card, own, recipe.rules, Model(trainee.roles, trainee.shapes, trainee.config.width), job.lr)
+
+
+def _init(card: Card, trainee: Trainee) -> dict[str, float]:
+    part, config = card.parametrisation, trainee.config
+    if part is None:
+        return {}
+    from sandbox.handoff.parametrisation import Parametrisation, init_factor
+
+    parametrisation = Parametrisation(part.name, part.base_width)
+    return {name: init_factor(role.kind, config.width, parametrisation, law=config.init) for name, role in trainee.roles.items()}
