@@ -1,0 +1,187 @@
+"""What a rank of many keeps and needs for the update of a model whose tensors FSDP2 shards along dim 0; the first rank has most.
+
+    rows of the first rank     ceil(m / world), whatever m; later ranks may have fewer, or none
+    state                      the formula of sandbox/memory/states.py on those rows, but whole on every rank:
+                                   moments of Adam-mini unless every row has its own
+                                   what GaLore, GoLore and I3S keep where they compress side 0 (m), their bases in any case
+                                   all of SGC, CESGC and SubZero
+    temporaries                one tensor after the other, but tensors that move side by side (sandbox/shells/sharded.py) have theirs
+                               together; a frame that decomposes or measures a whole gradient has that gradient too
+    messages of the rule       numbers that a rank takes part in summing or gathering in a step, beside those of FSDP2
+
+        Adam, sign and gradient descent, Adam-mini by row, RSO       0          (RSO draws its bases from a shared seed)
+        Adam-mini by head or tensor                                  blocks
+        AdaLomo, Adafactor                                           n          sums over columns; CAME: 2 n      vectors: 0
+        GaLore, I3S, side 0                                          r n + m n / update_gap        side 1: m n / update_gap
+        GoLore                                                       the same, the last term only where it decomposes
+        SGC, CESGC, SubZero                                          m n        the whole gradient
+
+    Single numbers (means, norms) are left out.
+
+Sources: the rules' own equations; the tests compare states with those that the rules make of DTensors on ranks that exist in name only.
+Letters: weight (m, n), r = rank.
+"""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from math import prod
+
+from sandbox.memory.states import Shape, state_of
+from sandbox.memory.temporaries import temporaries_of
+from sandbox.optimizers.adafactor import Adafactor
+from sandbox.optimizers.adalomo import AdaLomo
+from sandbox.optimizers.adam_mini import AdamMini
+from sandbox.optimizers.base import Rule
+from sandbox.optimizers.came import CAME
+from sandbox.optimizers.cesgc import CESGC
+from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.golore import GoLore
+from sandbox.optimizers.i3s import I3S
+from sandbox.optimizers.parameter_scale import ParameterScale
+from sandbox.optimizers.projection import compressed
+from sandbox.optimizers.sgc import SGC
+from sandbox.optimizers.sgc_adam import SGCAdam
+from sandbox.optimizers.subzero import SubZero
+from sandbox.optimizers.weight_decay import WeightDecay
+
+BUCKET = 2**25  # entries of all ranks that move side by side, as in sandbox/shells/sharded.py
+NARROW = 4  # bytes below which factored rules copy gradient and weight to float32
+
+
+def rows_of_first(shape: Shape, world: int) -> Shape:
+    """The part of the first rank."""
+    return (-(-shape[0] // world), *shape[1:]) if shape else shape
+
+
+def is_whole(rule: Rule, shape: Shape) -> bool:
+    """Whether every rank keeps all of the state, and sees all of the gradient."""
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return is_whole(rule.inner, shape)
+    if isinstance(rule, GaLore) and rule.side == "both":
+        return True
+    if isinstance(rule, GaLore | GoLore | I3S):
+        return compressed(rule.side, shape) == 0
+    return isinstance(rule, SGC | SGCAdam | CESGC | SubZero)
+
+
+def state_of_rank(rule: Rule, shape: Shape, world: int, element: int) -> int:
+    """Bytes of the state of one tensor on the first rank."""
+    if world == 1 or is_whole(rule, shape):
+        return state_of(rule, shape, element)
+    rows = rows_of_first(shape, world)
+    if isinstance(rule, AdamMini):
+        return element * (prod(rows) + _blocks_of_rank(rule, shape, rows))
+    if isinstance(rule, GaLore | I3S | GoLore):
+        rule = _with_side(rule, compressed(rule.side, shape))
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return state_of_rank(rule.inner, shape, world, element)
+    return state_of(rule, rows, element)
+
+
+def _blocks_of_rank(rule: AdamMini, shape: Shape, rows: Shape) -> int:
+    blocks = rule.n_blocks if isinstance(rule.n_blocks, int) else sum(count for _, count in rule.n_blocks)
+    return rows[0] if rule.dim == 0 and blocks == shape[0] else blocks
+
+
+def _with_side(rule: GaLore | GoLore | I3S, side: int) -> Rule:
+    """The same with the side that the whole shape has settled."""
+    from dataclasses import replace
+
+    return replace(rule, side=side)
+
+
+def step_of_rank(rule: Rule, shape: Shape, world: int, element: int) -> int:
+    """Bytes beside weight, gradient and state at the worst moment of a step on the first rank."""
+    if world == 1:
+        return _step(rule, shape, element)
+    rows = rows_of_first(shape, world)
+    if is_whole(rule, shape) or decomposes(rule):
+        return element * prod(shape) + _step(rule, shape, element)
+    if isinstance(rule, GaLore | I3S | GoLore):
+        rule = _with_side(rule, compressed(rule.side, shape))
+    if isinstance(rule, AdamMini):
+        return 4 * element * prod(rows) + 2 * element * _blocks_of_rank(rule, shape, rows)
+    return _step(rule, rows, element)
+
+
+def _step(rule: Rule, shape: Shape, element: int) -> int:
+    """Below 4 bytes a number, factored rules work in float32."""
+    inner = rule
+    while isinstance(inner, WeightDecay | ParameterScale):
+        inner = inner.inner
+    if element < NARROW and isinstance(inner, AdaLomo | Adafactor | CAME):
+        return temporaries_of(rule, shape, NARROW) + 2 * NARROW * prod(shape)
+    return temporaries_of(rule, shape, element)
+
+
+def decomposes(rule: Rule) -> bool:
+    """Whether a refresh looks at the whole gradient."""
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return decomposes(rule.inner)
+    return isinstance(rule, GaLore | I3S) or (isinstance(rule, GoLore) and bool(rule.random_from))
+
+
+def step_of_model(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int) -> tuple[int, str]:
+    """The most that any bucket of tensors needs, and the first tensor of that bucket."""
+    best, where, bucket, entries, first = 0, "", 0, 0, ""
+    for name, shape in shapes.items():
+        need, size = step_of_rank(rules[name], shape, world, element), prod(shape)
+        if world == 1 or entries + size > BUCKET:
+            bucket, entries = 0, 0
+        first = name if not entries else first
+        bucket, entries = bucket + need, entries + size
+        if bucket > best:
+            best, where = bucket, first
+    return best, where
+
+
+def messages(shapes: Mapping[str, Shape], rules: Mapping[str, Rule]) -> float:
+    """Numbers of all tensors; a float, for a refresh is a fraction of a step."""
+    return float(sum(summed_by(rules[name], shape) for name, shape in shapes.items()))
+
+
+@singledispatch
+def summed_by(rule: Rule, shape: Shape) -> float:
+    """Numbers of one tensor that the rule sums or gathers over ranks in a step."""
+    return 0.0
+
+
+@summed_by.register
+def _(rule: AdamMini, shape: Shape) -> float:
+    blocks = _blocks_of_rank(rule, shape, shape)
+    return 0.0 if rule.dim == 0 and blocks == shape[0] else float(blocks)
+
+
+@summed_by.register(AdaLomo)
+@summed_by.register(Adafactor)
+def _(rule: AdaLomo | Adafactor, shape: Shape) -> float:
+    return float(shape[-1]) if len(shape) > 1 else 0.0
+
+
+@summed_by.register
+def _(rule: CAME, shape: Shape) -> float:
+    return 2.0 * shape[-1] if len(shape) > 1 else 0.0
+
+
+@summed_by.register(GaLore)
+@summed_by.register(GoLore)
+@summed_by.register(I3S)
+def _(rule: GaLore | GoLore | I3S, shape: Shape) -> float:
+    refresh = prod(shape) / rule.update_gap if decomposes(rule) else 0.0
+    if rule.side == "both":
+        return rule.rank * shape[1] + refresh
+    return (rule.rank * shape[1] if compressed(rule.side, shape) == 0 else 0) + refresh
+
+
+@summed_by.register(SGC)
+@summed_by.register(SGCAdam)
+@summed_by.register(CESGC)
+@summed_by.register(SubZero)
+def _(rule: SGC | SGCAdam | CESGC | SubZero, shape: Shape) -> float:
+    return float(prod(shape))
+
+
+@summed_by.register(WeightDecay)
+@summed_by.register(ParameterScale)
+def _(rule: WeightDecay | ParameterScale, shape: Shape) -> float:
+    return summed_by(rule.inner, shape)
