@@ -144,7 +144,7 @@ def test_jacobi_does_not_grow_with_the_size(claim, module, monkeypatch, rejudged
     file = module["adam_mini_frozen_adam"]
     one, setting = claim["adam-mini.frozen-adam-growth"], file.Growth(sizes=(3, 10, 30), draws=5)
     hessians = {3 * size: BlockQuadratic(three_groups(size), seed=0).hessian_dd.numpy() for size in setting.sizes}
-    monkeypatch.setattr(file, "adam_scale", lambda g: jacobi_scale(hessians[len(g)]))
+    monkeypatch.setattr(file, "adam_scale", lambda g: np.broadcast_to(jacobi_scale(hessians[g.shape[-1]]), g.shape))
     assert rejudged(one, settings=(setting,), seeds=(0, 1)) is Outcome.VIOLATED
 
 
