@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.fit import Range
+from sandbox.handoff.sweep import Carried, Swept
 from sandbox.ledger.claim import Grid, plain, setting_hash
 from sandbox.ledger.collect import choose, collect
 from sandbox.ledger.tuning import Tuned
@@ -1077,6 +1078,21 @@ PREDICTED = {
         "hessian.heterogeneity.widths.cnn": "VIOLATED",
         "hessian.heterogeneity.widths.cnn.count": "ATTAINED",  # later, on fresh seeds
     },
+    "handoff_transfer_adamw": {
+        "adamw.lr-transfer": "HOLDS",
+        "adamw.lr-regret": "HOLDS",
+    },  # this and the next ten: before, see the docstrings
+    "handoff_transfer_adam_mini": {"adam-mini.lr-transfer": "HOLDS", "adam-mini.lr-regret": "HOLDS"},
+    "handoff_transfer_adalomo": {"adalomo.lr-transfer": "HOLDS", "adalomo.lr-regret": "HOLDS"},
+    "handoff_transfer_came": {"came.lr-transfer": "HOLDS", "came.lr-regret": "HOLDS"},
+    "handoff_transfer_galore": {"galore.lr-transfer": "HOLDS", "galore.lr-regret": "HOLDS"},
+    "handoff_transfer_rso": {"rso.lr-transfer": "HOLDS", "rso.lr-regret": "HOLDS"},
+    "handoff_transfer_gwt": {"gwt.lr-transfer": "HOLDS", "gwt.lr-regret": "HOLDS"},
+    "handoff_transfer_standard": {"adamw.lr-transfer.standard": "VIOLATED", "adam-mini.lr-transfer.standard": "VIOLATED"},
+    "handoff_transfer_depth": {"adamw.lr-transfer.depth-4": "HOLDS", "adam-mini.lr-transfer.depth-4": "HOLDS"},
+    "handoff_transfer_batch": {"adamw.lr-batch": "VIOLATED", "adalomo.lr-batch": "VIOLATED"},
+    "handoff_transfer_steps": {"adamw.lr-steps": "VIOLATED", "adalomo.lr-steps": "VIOLATED"},
+    "handoff_transfer_decay": {"adamw.lr-decay": "HOLDS", "adalomo.lr-decay": "HOLDS"},
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -1108,8 +1124,21 @@ TIERS = {
     "hessian_hidden_block_ratio": "full",
     "hessian_discovered_blocks": "full",
     "hessian_discovered_early": "full",
+    "handoff_transfer_adamw": "study",
+    "handoff_transfer_adam_mini": "study",
+    "handoff_transfer_adalomo": "study",
+    "handoff_transfer_came": "study",
+    "handoff_transfer_galore": "study",
+    "handoff_transfer_rso": "study",
+    "handoff_transfer_gwt": "study",
+    "handoff_transfer_standard": "study",
+    "handoff_transfer_depth": "study",
+    "handoff_transfer_batch": "study",
+    "handoff_transfer_steps": "study",
+    "handoff_transfer_decay": "study",
 }  # all others: quick
-TUNED = {
+SWEPT = {name for name in PREDICTED if name.startswith("handoff_transfer_")}
+TUNED = SWEPT | {
     "training_on_text",
     "fine_tuning_of_the_family",
     "fine_tuning_on_text",
@@ -1125,6 +1154,8 @@ def settings_of(plan) -> list:
     """Every setting that a plan can run, without the rates by which a grid extends itself; a plan of another kind fails here."""
     if isinstance(plan, Grid):
         return list(plan.settings)
+    if isinstance(plan, Swept | Carried):
+        return list(dict.fromkeys(plan.settings))
     pair = plan if isinstance(plan, Tuned) else plan.pair
     settings = []
     for side, lrs in ((pair.ours, pair.our_lrs), (pair.theirs, pair.their_lrs)):
