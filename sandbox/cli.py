@@ -159,15 +159,19 @@ def hessian(
 
     require_writable(out)
     cost, kept = Cost(exact=exact, within=within), Kept(out / "hessian.json", fresh=fresh)
-    targets = targets_of(target, Choice(width, steps, at, text, context, windows, seed))
-    for note in (one.note for one in targets if one.note):
-        typer.echo(note, err=True)
-    with progress_bar() as say:
-        rows, files = hessian_command(targets, tensors or [], kept, cost=cost, seed=seed, say=say)
+    try:
+        targets = targets_of(target, Choice(width, steps, at, text, context, windows, seed))
+        for note in (one.note for one in targets if one.note):
+            typer.echo(note, err=True)
+        with progress_bar() as say:
+            rows, files = hessian_command(targets, tensors or [], kept, cost=cost, seed=seed, say=say)
+    except KeyboardInterrupt:
+        typer.echo(f"sandbox: {kept.stopped()}", err=True)
+        raise typer.Exit(130) from None  # what shells expect after Ctrl-C
     if as_json:
         return print_json(rows)
     console().print(mass_table(rows))
-    typer.echo("\n".join(f"wrote {file}" for file in files))
+    typer.echo("\n".join(f"{what} {file}" for file, what in files.items()))
 
 
 def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from sandbox.cli import main
 from sandbox.cli_hessian import PICTURE, Kept, chosen, hessian_command, surveyed, whole_matrix
 from sandbox.curvature import survey
 from sandbox.curvature.block_mass import block_mass, chance_mass
@@ -130,7 +132,7 @@ def test_half_precision_is_refused_in_a_sentence(tmp_path):
 
 def test_a_whole_hessian_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("sandbox.curvature.survey.free_bytes", lambda: 40_000)
-    with pytest.raises(ValueError, match="48 x 48 matrix .* does not fit"):
+    with pytest.raises(ValueError, match=r"48 x 48 matrix .* does not fit.*; or set exact \(--exact\) below 48, for probes"):
         list(surveyed([target()], ["0.weight"], Kept(tmp_path / "h.json"), cost=Cost(), seed=0))
 
 
@@ -153,6 +155,125 @@ def test_an_excess_that_does_not_exist_is_null(tmp_path):
     assert {row["name"] for row in rows if row["excess"] is None} == {"2.bias"}
     assert all(row["excess"] is None and row["mass"] == pytest.approx(1) for row in rows if row["name"] == "2.bias")  # rounding
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+
+
+MODULE = """
+import signal
+from pathlib import Path
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+BATCH = (torch.randn(20, 6), torch.randint(3, (20,)))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.codes = nn.Parameter(torch.randint(-3, 4, (8, 6), dtype=torch.int8), requires_grad=False)
+        self.first, self.second, self.spare = nn.Linear(8, 8), nn.Linear(8, 3), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x @ self.codes.T.to(x.dtype))))
+
+
+def one():
+    return Net(), nn.functional.cross_entropy, [BATCH]
+
+
+def after_one():  # Ctrl-C, once, when a tensor is done
+    return Net(), stops_if(lambda: Path("out/hessian.json").exists()), [BATCH]
+
+
+def at_once():
+    return Net(), stops_if(lambda: True), [BATCH]
+
+
+def stops_if(ready):
+    def criterion(z, y):
+        if ready() and not Path("stopped").exists():
+            Path("stopped").touch()
+            signal.raise_signal(signal.SIGINT)
+        return nn.functional.cross_entropy(z, y)
+    return criterion
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """`sandbox hessian mine_for_cli:NAME WORDS --out out` in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_for_cli.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", ["sandbox", "hessian", f"mine_for_cli:{name}", *words, "--out", "out"])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    yield run
+    sys.modules.pop("mine_for_cli", None)
+
+
+def test_frozen_whole_numbers_are_left_alone(command):
+    code, out, _ = command("one", "--tensors", "first*", "--json")
+    assert code == 0 and {row["name"] for row in json.loads(out)} == {"first.weight", "first.bias"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("*", "real floating numbers, but {'codes': torch.int8} can be no variables"),
+        ("spare*", "no batch of 1 uses ['spare.bias', 'spare.weight']"),
+    ],
+)
+def test_a_sentence_names_what_can_be_typed(command, pattern, words):
+    code, out, err = command("one", "--tensors", pattern)
+    assert code == 2 and out == "" and words in err.splitlines()[-1] and "--tensors" in err.splitlines()[-1]
+
+
+def test_without_patterns_whole_numbers_stay_out():
+    assert chosen(dataclasses.replace(target(), params={"codes": torch.ones(2, 2, dtype=torch.int8), "w": torch.ones(2, 2)}), []) == ["w"]
+
+
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(command, tmp_path, fresh):
+    code, _, err = command("after_one", "--tensors", "*t.weight", "--tensors", "*d.weight", *fresh)
+    kept = list(json.loads((tmp_path / "out" / "hessian.json").read_text())["surveys"])
+    again = "the same command without --fresh" if fresh else "the same command"
+    assert code == 130 and len(kept) == 1
+    assert err.splitlines()[-1] == (
+        f"sandbox: interrupted; every finished tensor is kept in out/hessian.json (1 so far), {again} goes on from there"
+    )
+    code, out, _ = command("after_one", "--tensors", "*t.weight", "--tensors", "*d.weight")
+    found = json.loads((tmp_path / "out" / "hessian.json").read_text())["surveys"]
+    assert code == 0 and list(found)[0] == kept[0] and len(found) == 2 and "wrote out/hessian.svg" in out
+
+
+def test_ctrl_c_before_anything_is_kept(command, tmp_path):
+    code, _, err = command("at_once", "--tensors", "first*")
+    assert code == 130 and "interrupted before a tensor was done, so nothing is kept; the same command starts over" in err
+    assert not (tmp_path / "out" / "hessian.json").exists()
+
+
+def test_the_heat_map_is_drawn_again_only_where_something_changed(command, tmp_path):
+    picture = tmp_path / "out" / "hessian.svg"
+    both = ("--tensors", "first.weight", "--tensors", "second.weight")
+    assert "wrote out/hessian.svg" in command("one", *both)[1]
+    first = picture.read_text()
+    picture.write_text("as it was")
+    assert "kept out/hessian.svg" in command("one", *both)[1] and picture.read_text() == "as it was"
+    assert "wrote out/hessian.svg" in command("one", *both, "--fresh")[1] and picture.read_text() == first
+    assert "wrote out/hessian.svg" in command("one", "--tensors", "second.weight")[1] and picture.read_text() != first
+    assert "wrote out/hessian.svg" in command("one", *both)[1] and picture.read_text() == first
+    picture.unlink()
+    assert "wrote out/hessian.svg" in command("one", *both)[1] and picture.read_text() == first
 
 
 def test_a_matrix_that_is_too_large_to_draw_is_left_out():

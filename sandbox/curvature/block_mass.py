@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 
-from sandbox.draws import generator
+from sandbox.curvature.probes import squares_by_block
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,8 @@ def probed_mass(operator: LinearOperator, labels: np.ndarray | torch.Tensor, *, 
     """
     if n_probes < 1:
         raise ValueError(f"an estimate needs n_probes >= 1, got {n_probes}")
-    n = operator.shape[0]
-    blocks, samples = groups(labels, n), np.zeros((n_probes, 2))
-    for index, b in enumerate(blocks):
-        signs = torch.randint(0, 2, (len(b), n_probes), generator=generator(seed, index)).numpy() * 2.0 - 1.0
-        Z_np = np.zeros((n, n_probes))
-        Z_np[b] = signs
-        squares = np.square(operator.matmat(Z_np))
+    blocks, samples = groups(labels, operator.shape[0]), np.zeros((n_probes, 2))
+    for b, squares in squares_by_block(operator, blocks, n_probes, seed):
         inside = squares[b].sum(axis=0)
         samples += np.stack((inside, squares.sum(axis=0) - inside), axis=1)
     return ProbedMass(samples, n_probes * len(blocks))

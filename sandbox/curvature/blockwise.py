@@ -1,8 +1,9 @@
 """Products with signs on one block at a time: masses between blocks, of any block structure, low rank included.
 
-For signs z on block r and 0 elsewhere, E |(Hz)_s|^2 = |H_sr|_F^2: `probed_mass` says inside and outside, here every pair of blocks
-is kept. One draw costs one product per block. What the signs do to a block of low rank, they do to its whole column of masses: a
-share of the mass hardly feels it, which is why scores are taken this way.
+For signs z on block r and 0 elsewhere, E |(Hz)_s|^2 = |H_sr|_F^2: `probed_mass` says inside and outside, `probed_norms` every pair of
+blocks; here the products themselves are kept, because the diagonal is taken from pairs of draws. One draw costs one product per block.
+What the signs do to a block of low rank, they do to its whole column of masses: a share of the mass hardly feels it, which is why
+scores are taken this way.
 
     inside  = sum_r |H_rr|_F^2 - sum_i H_ii^2          off the diagonal; the diagonal from two draws p != q: E t_pi t_qi = H_ii^2,
     outside = sum_{r != s} |H_rs|_F^2                  t_pi = z_pi (H z_p,r)_i for i in r

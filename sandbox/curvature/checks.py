@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sandbox.curvature.objective import Objective
+from sandbox.curvature.objective import LEAVE, Objective
 from sandbox.curvature.parts import Cost, Made, pulled
 from sandbox.draws import generator, normal
 from sandbox.problems.base import Params
@@ -34,14 +34,16 @@ class Watch(TorchDispatchMode):
         self.batch_statistics: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name.removeprefix("aten::")
+        name, result = func._schema.name.removeprefix("aten::"), func(*args, **(kwargs or {}))
+        if getattr(result, "is_meta", False):
+            return result  # a module that is built without numbers draws none
         if "attention" in name:
             self.fused.add(name)
         elif torch.Tag.nondeterministic_seeded in func.tags and not isinstance((kwargs or {}).get("generator"), torch.Generator):
             self.random.add(name)  # draws from a generator of the loss's own are repeatable, or two gradients differ
         elif "batch_norm" in name and any(value is True for value in args[4:7]) and (args[3] is not None or len(args[0]) > 1):
             self.batch_statistics.add(name)  # instance norm comes as one sample without running statistics
-        return func(*args, **(kwargs or {}))
+        return result
 
 
 def check_objective(one: Objective) -> Cost:
@@ -109,7 +111,7 @@ def _check_used(one: Objective, batch: Any, used: set[str]) -> None:
     if unused:
         raise ValueError(
             f"the loss must depend on every tensor that it is differentiated in, but no batch of {len(one.batches)} uses "
-            f"{sorted(unused)}: their rows would be 0; leave them out of names"
+            f"{sorted(unused)}: their rows would be 0; {LEAVE}"
         )
 
 

@@ -21,6 +21,7 @@ from sandbox.curvature.layout import Layout, layout_of
 from sandbox.problems.base import Params
 
 WIDE = (torch.float32, torch.float64)
+LEAVE = "leave them out of names (of --tensors, on the command line)"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def supervised(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) 
     """The loss of a module on batches (inputs, targets). Buffers follow the dtype of the parameters; the module is not changed."""
 
     def outputs(params: Params, batch: Any) -> Tensor:
-        dtype = next(iter(params.values())).dtype
+        dtype = next(value.dtype for value in params.values() if value.is_floating_point())
         buffers = {name: cast(value, dtype) for name, value in model.named_buffers()}
         return torch.func.functional_call(model, {**buffers, **params}, (batch[0],))
 
@@ -99,8 +100,8 @@ def objective(
 
     params: {name: tensor}, e.g. `dict(model.named_parameters())`; where some require a gradient, the others are frozen.
     names: the tensors to differentiate in (None: all that are not frozen).  weights: one positive number per batch (None:
-    its number of samples).  Raises ValueError for half precision, frozen names, a tensor under two names, no batch, and
-    weights that fit no mean.
+    its number of samples).  Tensors of whole numbers (quantised, say) stay as they are.  Raises ValueError for half precision,
+    frozen names and names of whole numbers, a tensor under two names, no batch, and weights that fit no mean.
     """
     _check_precision(params, dtype)
     _check_tied(params)
@@ -141,7 +142,7 @@ def _shares(batches: tuple[Any, ...], weights: Sequence[float] | None) -> tuple[
 
 
 def _check_precision(params: Params, dtype: torch.dtype) -> None:
-    narrow = {name: value.dtype for name, value in params.items() if value.dtype not in WIDE}
+    narrow = {name: value.dtype for name, value in params.items() if value.is_floating_point() and value.dtype not in WIDE}
     if dtype not in WIDE or narrow:
         raise ValueError(
             f"second derivatives need float32 or float64, got dtype={dtype} and {narrow or 'wide'} parameters: half precision "
@@ -162,11 +163,16 @@ def _check_tied(params: Params) -> None:
 
 
 def _free(params: Params, names: Sequence[str] | None) -> list[str]:
-    trained = [name for name, value in params.items() if value.requires_grad]
+    floating = [name for name, value in params.items() if value.is_floating_point()]
+    trained = [name for name in floating if params[name].requires_grad]
+    chosen = list(names) if names is not None else trained or floating or list(params)
+    whole = {name: params[name].dtype for name in chosen if name in params and name not in floating}
+    if whole:
+        raise ValueError(f"curvature is taken in real floating numbers, but {whole} can be no variables of a derivative; {LEAVE}")
     frozen = [name for name in (names or ()) if trained and name in params and name not in trained]
     if frozen:
         raise ValueError(
             f"curvature is taken in parameters that are trained, but {frozen} are frozen (requires_grad=False) beside "
-            f"{len(trained)} that are not; unfreeze them, or leave them out of names"
+            f"{len(trained)} that are not; unfreeze them, or {LEAVE}"
         )
-    return list(names) if names is not None else trained or list(params)
+    return chosen

@@ -95,26 +95,34 @@ def operator(matrix: Curvature, *, rows: Entries = None, columns: Entries = None
     tensors costs less where the objective is differentiated in those alone (`names`).  Raises ValueError for entries that do not
     exist.
     """
-    here, there = entries(matrix.layout, rows), entries(matrix.layout, columns)
+    here, there = (None if which is None else entries(matrix.layout, which) for which in (rows, columns))
+    shape = tuple(matrix.layout.size if which is None else len(which) for which in (here, there))
     chunk = chunk_of(matrix, chunk)
 
-    def along(V: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        found = np.empty((len(target), V.shape[1]), dtype=matrix.dtype)
+    def along(V: np.ndarray, source: np.ndarray | None, target: np.ndarray | None) -> np.ndarray:
+        found = np.empty((matrix.layout.size if target is None else len(target), V.shape[1]), dtype=matrix.dtype)
         for first in range(0, V.shape[1], chunk):
-            part = V[:, first : first + chunk]
-            wide = np.zeros((part.shape[1], matrix.layout.size), dtype=matrix.dtype)
-            wide[:, source] = part.T
-            found[:, first : first + chunk] = matrix.apply(wide)[:, target].T
+            wide = V[:, first : first + chunk].T
+            if source is not None:
+                part, wide = wide, np.zeros((len(wide), matrix.layout.size), dtype=matrix.dtype)
+                wide[:, source] = part
+            product = matrix.apply(wide)
+            found[:, first : first + chunk] = (product if target is None else product[:, target]).T
         return found
 
     return LinearOperator(
-        (len(here), len(there)),
+        shape,
         matvec=lambda v: along(np.reshape(v, (-1, 1)), there, here)[:, 0],
         rmatvec=lambda v: along(np.reshape(v, (-1, 1)), here, there)[:, 0],
         matmat=lambda V: along(V, there, here),
         rmatmat=lambda V: along(V, here, there),
         dtype=matrix.dtype,
     )
+
+
+def own_operator(one: Objective) -> LinearOperator:
+    """H of an objective that has been looked at before, maybe in more tensors: nothing is checked, what it costs is not known."""
+    return operator(_curvature(one, hessian_whole, hessian_strip, Cost(0, 0)))
 
 
 def entries(layout: Layout, which: Entries) -> np.ndarray:

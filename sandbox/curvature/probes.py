@@ -7,7 +7,7 @@ The samples x_1 ... x_m of an `Estimate` give mean +- s / sqrt(m); its interval 
 freedom, exact for normal samples and approximate for others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,16 @@ def probed(
     for start in range(first, last, chunk):
         Z = signs(operator.shape[0], range(start, min(start + chunk, last)), seed)
         yield Z, times(operator, Z)
+
+
+def squares_by_block(
+    operator: LinearOperator, blocks: Sequence[np.ndarray], n_probes: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each block b (its entries) b and (n, n_probes) the squares of H z, z random signs on b and 0 elsewhere."""
+    for index, b in enumerate(blocks):
+        Z_np = np.zeros((operator.shape[0], n_probes))
+        Z_np[b] = torch.randint(0, 2, (len(b), n_probes), generator=generator(seed, index)).numpy() * 2.0 - 1.0
+        yield b, np.square(times(operator, Z_np))
 
 
 def times_in_chunks(operator: LinearOperator, V: np.ndarray, chunk: int) -> np.ndarray:

@@ -20,9 +20,8 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator
 
-from sandbox.curvature.block_mass import check_labels, groups
-from sandbox.curvature.probes import Estimate, require, times
-from sandbox.draws import generator
+from sandbox.curvature.block_mass import groups
+from sandbox.curvature.probes import Estimate, require, squares_by_block
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,10 @@ def ratios(norms: np.ndarray) -> np.ndarray:
 def probed_norms(operator: LinearOperator, labels: np.ndarray | torch.Tensor, *, n_probes: int, seed: int = 0) -> ProbedNorms:
     """N^2 from `n_probes` random signs per block: n_probes x B products. Raises ValueError for n_probes < 2."""
     require("n_probes", n_probes, 2)
-    n = operator.shape[0]
-    blocks = groups(check_labels(labels, n), n)
+    blocks = groups(labels, operator.shape[0])
     columns = np.empty((n_probes, len(blocks), len(blocks)))
-    for index, b in enumerate(blocks):
-        Z_np = np.zeros((n, n_probes))
-        Z_np[b] = torch.randint(0, 2, (len(b), n_probes), generator=generator(seed, index)).numpy() * 2.0 - 1.0
-        columns[:, :, index] = _by_block(np.square(times(operator, Z_np)), blocks).T
+    for index, (_, squares) in enumerate(squares_by_block(operator, blocks, n_probes, seed)):
+        columns[:, :, index] = _by_block(squares, blocks).T
     return ProbedNorms((columns + columns.transpose(0, 2, 1)) / 2.0, n_probes * len(blocks))
 
 

@@ -21,7 +21,7 @@ from sandbox.curvature.dense import dense, free_bytes
 from sandbox.curvature.density import spectral_density
 from sandbox.curvature.diagonal import squared_diagonal
 from sandbox.curvature.heterogeneity import Spectrum, exact, quadrature
-from sandbox.curvature.objective import objective
+from sandbox.curvature.objective import LEAVE, objective
 from sandbox.curvature.operators import Curvature, hessian, operator
 from sandbox.curvature.probes import signs, times
 from sandbox.curvature.tensor_mass import Effort, tensor_masses
@@ -152,7 +152,7 @@ def survey_tensor(target: Target, name: str, *, cost: Cost = Cost(), seed: int =
     if not times(operator(matrix), signs(one.layout.size, range(1), seed)).any():
         raise ValueError(
             f"{target.title}: a tensor must have second derivatives to be surveyed, but those in {name} are 0 everywhere (the loss is "
-            f"linear in it, piece by piece): leave it out"
+            f"linear in it, piece by piece): leave it out of the names (of --tensors, on the command line)"
         )
     return _whole(matrix, name, labels) if one.layout.size <= cost.exact else _probed(target, operator(matrix), name, labels, cost, seed)
 
@@ -161,14 +161,15 @@ def _check_cuts(target: Target, names: Sequence[str]) -> None:
     for title, cut in target.partitions.items():
         missing = [name for name in names if name not in cut.labels]
         if missing:
-            raise ValueError(
-                f"the partition {title!r} must cut every tensor that is surveyed, but has no {missing}: add them, or leave them out"
-            )
+            raise ValueError(f"the partition {title!r} must cut every tensor that is surveyed, but has no {missing}: add them, or {LEAVE}")
 
 
 def _whole(matrix: Curvature, name: str, labels: Mapping[str, np.ndarray]) -> TensorSurvey:
     n, rows = matrix.layout.size, []
-    H = dense(matrix, limit=free_bytes() // COPIES).astype(np.float64)
+    try:
+        H = dense(matrix, limit=free_bytes() // COPIES).astype(np.float64)
+    except ValueError as error:  # does not fit
+        raise ValueError(f"{error}; or set exact (--exact) below {n}, for probes instead") from error
     for title, label in labels.items():
         row = measure(H, label, name=name, partition=title)
         rows.append(MassRow(name, title, n, row.n_blocks, row.mass, row.mass, row.mass, row.null, row.excess, n))

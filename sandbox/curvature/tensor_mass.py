@@ -6,15 +6,15 @@
 Tensors are measured one by one, by products with H_tt alone: the loss is differentiated in that tensor only, which costs a
 fraction of a whole product, and nothing leaks from other tensors. Small tensors get their exact Hessian. Large ones get
 rounds of coloured probes (`coloured_mass`): a few first, then as many more as the spread so far calls for, until the
-interval is narrow enough or the products are spent; where many more are called for than two per block, the top direction
-of each block is taken out first (`deflated_mass`). Stopping at a narrow interval makes it slightly too narrow: see the
-coverage in the tests.
+interval is narrow enough or the products are spent. Where that would be more than two per block, two directions of each
+block are taken out first (`deflated_mass`), then one more as long as that pays. Stopping at a narrow interval makes it
+slightly too narrow: see the coverage in the tests.
 
 Adam-mini's own argument is about H_tt (Zhang et al., 2024, https://arxiv.org/abs/2406.16793). Departures: it measures nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -27,8 +27,8 @@ from sandbox.curvature.block_mass import block_mass, check_labels, groups
 from sandbox.curvature.checks import check_objective
 from sandbox.curvature.coloured_mass import ColouredMass, coloured_mass
 from sandbox.curvature.deflated_mass import Deflation, deflation
-from sandbox.curvature.objective import Objective, objective
-from sandbox.curvature.parts import hessian_whole
+from sandbox.curvature.objective import objective
+from sandbox.curvature.operators import own_operator
 from sandbox.curvature.probes import Estimate, times_in_chunks
 from sandbox.problems.base import Params
 
@@ -118,44 +118,26 @@ def together(rows: Sequence[TensorMass]) -> Estimate:
     return Estimate(share, float(variances.sum() ** 0.5), degrees + 1, spent)
 
 
-def own_operator(one: Objective) -> LinearOperator:
-    """H in the tensors of an objective, unchecked. With one batch its graph is kept, with several it is rebuilt for each call."""
-    kept = hessian_whole(one, one.batches[0]) if len(one.batches) == 1 else None
-
-    def columns(V: np.ndarray) -> np.ndarray:
-        rows = torch.from_numpy(np.ascontiguousarray(V.T)).to(one.at)
-        if kept is not None:
-            return kept(rows).cpu().numpy().T
-        parts = (weight * hessian_whole(one, batch)(rows) for weight, batch in zip(one.weights, one.batches, strict=True))
-        return sum(parts).cpu().numpy().T
-
-    def column(v: np.ndarray) -> np.ndarray:
-        return columns(np.reshape(v, (-1, 1)))[:, 0]
-
-    n, dtype = one.layout.size, np.dtype(str(one.at.dtype).removeprefix("torch."))
-    return LinearOperator((n, n), matvec=column, rmatvec=column, matmat=columns, dtype=dtype)
-
-
 def _measured(operator: LinearOperator, label: np.ndarray, effort: Effort, seed: int) -> tuple[int, int, Estimate, Estimate, Estimate]:
     """size, n_blocks, inside, total, mass."""
     n, n_blocks = operator.shape[0], len(groups(label, operator.shape[0]))
-    found = None if 1 < n_blocks and n <= effort.dense else _probed(operator, label, n_blocks, effort, seed)
+    found = None if 1 < n_blocks and n <= effort.dense else _probed(operator, label, effort, seed)
     if found is None:
         return n, n_blocks, *_exact(operator, label)
     return n, n_blocks, found.inside, found.total, found.mass
 
 
-def _probed(operator: LinearOperator, label: np.ndarray, n_blocks: int, effort: Effort, seed: int) -> ColouredMass | None:
+def _probed(operator: LinearOperator, label: np.ndarray, effort: Effort, seed: int) -> ColouredMass | None:
     """None where the exact Hessian costs less."""
+    start = deflation(operator, label, depth=0, seed=seed)
     rounds = coloured_mass(operator, label, n_colours=effort.n_colours, n_rounds=effort.n_rounds, seed=seed)
-    if called_for(rounds, effort) > 2 * (n_blocks + rounds.n_products) <= effort.most:
-        start = deflation(operator, label, seed=seed)
+    while _pays(start, rounds, effort):
+        start = replace(start, n_products=start.n_products + rounds.n_products)  # spent, though these rounds have served
+        start = start.deeper() if start.depth else start.deeper().deeper()
         rounds = coloured_mass(start.rest, label, n_colours=effort.n_colours, n_rounds=effort.n_rounds, seed=seed)
-    else:
-        start = Deflation(operator, 0.0, 0.0, 0)
     found = start.after(rounds)
     while (need := _rounds(found, start, effort)) > (m := len(found.samples)):
-        if called_for(found, effort) >= operator.shape[0] <= effort.most:
+        if called_for(found, effort, start.n_products) >= operator.shape[0] <= effort.most:
             return None
         more = coloured_mass(start.rest, label, n_colours=effort.n_colours, n_rounds=need - m, seed=seed, first=m)
         rounds = ColouredMass(np.concatenate((rounds.samples, more.samples)), rounds.n_products + more.n_products)
@@ -163,9 +145,15 @@ def _probed(operator: LinearOperator, label: np.ndarray, n_blocks: int, effort: 
     return found
 
 
-def called_for(found: ColouredMass, effort: Effort) -> float:
-    """Products that the spread so far calls for, at the price of the rounds that there are."""
-    return found.n_products * (_half_width(found.mass) / effort.within) ** 2
+def called_for(found: ColouredMass, effort: Effort, once: int = 0) -> float:
+    """Products that the spread so far calls for, at the price of the rounds that there are. once: those that no round repeats."""
+    return once + (found.n_products - once) * (_half_width(found.mass) / effort.within) ** 2
+
+
+def _pays(start: Deflation, rounds: ColouredMass, effort: Effort) -> bool:
+    """Whether going deeper and as many rounds again cost less than the rounds that are called for, if not more than may be spent."""
+    deeper = start.n_products + (1 if start.depth else 2) * start.n_blocks + 2 * rounds.n_products
+    return called_for(start.after(rounds), effort, start.n_products) > deeper < min(effort.most + 1, len(start.block))
 
 
 def _rounds(found: ColouredMass, start: Deflation, effort: Effort) -> int:

@@ -56,7 +56,7 @@ class Spare(nn.Module):
         (OfModule(net(nn.Dropout(0.5))), r"new random numbers in \['bernoulli_'\] \(dropout\?\): call model.eval\(\) first"),
         (OfModule(net(nn.BatchNorm1d(5))), r"must not depend on its batch, but \['native_batch_norm'\] runs in training mode"),
         (OfModule(net(nn.Tanh()), "none"), r"one finite real number \(0-dim\), got shape \(6,\) of torch.float64; take its mean"),
-        (OfModule(Spare()), r"no batch of 1 uses \['spare'\]: their rows would be 0; leave them out of names"),
+        (OfModule(Spare()), r"no batch of 1 uses \['spare'\]: their rows would be 0; leave them out of names \(of --tensors"),
         (OfModule(net(nn.Tanh()).half()), r"need float32 or float64, .* lift the model by .float\(\) or .double\(\) first"),
     ],
     ids=["dropout", "batch statistics", "not a number", "unused", "half precision"],

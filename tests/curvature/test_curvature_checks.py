@@ -50,6 +50,18 @@ def test_dropout_in_training_mode_is_named(matrix_of):
         matrix_of(of(net_with(nn.Dropout(0.5))))
 
 
+def test_a_module_that_is_built_without_numbers_draws_none():
+    """A loss that makes its skeleton on the first call, on the meta device: its initial values are no random numbers."""
+
+    def loss(params, batch):
+        with torch.device("meta"):
+            model = nn.Linear(4, 3, dtype=torch.float64)
+        return F.cross_entropy(torch.func.functional_call(model, params, (batch[0],)), batch[1])
+
+    params = dict(nn.Linear(4, 3).double().named_parameters())
+    assert hessian(objective(loss, params, [(X, Y)])).layout.size == 15
+
+
 @BOTH
 def test_batch_norm_in_training_mode_is_named(matrix_of):
     for norm in (nn.BatchNorm1d(5), nn.BatchNorm1d(5, track_running_stats=False)):

@@ -20,15 +20,18 @@ def one_direction(seed: int, noise: float) -> np.ndarray:
     return H + noise * (N + N.T)
 
 
-def test_rank_one_blocks_are_exact_inside_and_in_total():
-    """q is the direction of each block up to sign, H P = 0: nothing is left to chance."""
-    H = one_direction(0, 0.0)
-    found = deflated_mass(aslinearoperator(H), LABELS, n_colours=3, n_rounds=2, seed=1)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_blocks_of_rank_r_are_exact_at_depth_r_plus_1(rank):
+    """All directions of each block are in the span of z, H_bb z, ..., so P H P = 0: nothing is left to chance."""
+    H = sum(one_direction(seed, 0.0) for seed in range(rank))
+    found = deflated_mass(aslinearoperator(H), LABELS, depth=rank + 1, n_colours=3, n_rounds=2, seed=1)
     total = float(np.square(H).sum())
     assert found.mass.value == pytest.approx(block_mass(H, LABELS), rel=1e-12)
     np.testing.assert_allclose(found.samples[:, 1], total, rtol=1e-12)
     assert found.mass.standard_error < 1e-12
-    assert found.n_products == 2 * 6 + 2 * 3
+    assert found.n_products == (rank + 1) * 6 + 2 * 3
+    if rank > 1:  # the depth is not there for nothing
+        assert deflated_mass(aslinearoperator(H), LABELS, depth=rank, n_colours=3, n_rounds=2, seed=1).mass.standard_error > 1e-6
 
 
 def test_unbiased_whatever_the_direction():
@@ -43,18 +46,24 @@ def test_unbiased_whatever_the_direction():
         assert exact - alone > 20.0 * estimate.standard_error
 
 
-def test_terms_of_q_are_those_of_their_definition():
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_terms_of_q_are_those_of_their_definition(depth):
+    """P from its null space, (P H P) v = 0 exactly for v in the span of Q; that holds z, which is +-1, and its products with H_bb."""
     H = one_direction(4, 1.0)
-    start = deflation(aslinearoperator(H), LABELS, seed=5, chunk=4)
-    P = np.eye(48) - np.linalg.pinv(start.rest @ np.eye(48)) @ (start.rest @ np.eye(48))  # H P v = 0 exactly for v among the q_b
-    inside = total = 0.0
+    start = deflation(aslinearoperator(H), LABELS, depth=depth, seed=5, chunk=4)
+    rest = start.rest @ np.eye(48)
+    P = np.linalg.pinv(rest) @ rest
+    inside = np.array([np.square(A[np.ix_(b, b)]).sum() for A in (H, P @ H @ P) for b in (LABELS == x for x in np.unique(LABELS))])
+    assert start.inside == pytest.approx(inside[:6].sum() - inside[6:].sum(), rel=1e-9)
+    assert start.total == pytest.approx(np.square(H).sum() - np.square(P @ H @ P).sum(), rel=1e-9)
+    z = start.basis[0] * 8**0.5
+    np.testing.assert_allclose(np.abs(z), 1.0, rtol=1e-12)
     for label in np.unique(LABELS):
-        b = LABELS == label
-        values, vectors = np.linalg.eigh(P[np.ix_(b, b)])
-        assert values[-1] == pytest.approx(1.0, rel=1e-9) and values[-2] < 1e-9
-        inside += np.square(H[np.ix_(b, b)] @ vectors[:, -1]).sum()
-        total += np.square(H[:, b] @ vectors[:, -1]).sum()
-    assert (start.inside, start.total) == (pytest.approx(inside, rel=1e-9), pytest.approx(total, rel=1e-9))
+        b, krylov = LABELS == label, []
+        for _ in range(depth):
+            krylov.append(z[b] if not krylov else H[np.ix_(b, b)] @ krylov[-1])
+        assert np.linalg.matrix_rank(P[np.ix_(b, b)], tol=1e-6) == 8 - depth
+        np.testing.assert_allclose(P[np.ix_(b, b)] @ np.stack(krylov, 1) / np.linalg.norm(krylov, axis=1), 0.0, atol=1e-9)
 
 
 def test_interval_covers():
@@ -78,6 +87,15 @@ def test_narrower_than_plain_probes_at_the_same_number_of_products():
     assert deflated.mass.standard_error < plain.mass.standard_error / 10
 
 
+def test_blocks_of_one_entry_have_one_direction():
+    """The second is nothing but rounding and counts as none; the diagonal is then known, and P = 0."""
+    H = one_direction(12, 1.0)
+    start = deflation(aslinearoperator(H), np.arange(48), depth=2)
+    assert start.inside == pytest.approx(np.square(np.diag(H)).sum(), rel=1e-12)
+    assert start.total == pytest.approx(np.square(H).sum(), rel=1e-12)
+    assert not start.basis[1].any() and abs(start.rest @ np.ones(48)).max() < 1e-12
+
+
 def test_a_block_of_zeros_has_no_direction():
     H = one_direction(10, 0.0)
     H[:8] = H[:, :8] = 0.0
@@ -90,3 +108,5 @@ def test_refusals():
         deflated_mass(aslinearoperator(one_direction(11, 1.0)), np.arange(6))
     with pytest.raises(ValueError, match="chunk >= 1, got 0"):
         deflation(aslinearoperator(one_direction(11, 1.0)), LABELS, chunk=0)
+    with pytest.raises(ValueError, match="depth >= 0, got -1"):
+        deflation(aslinearoperator(one_direction(11, 1.0)), LABELS, depth=-1)

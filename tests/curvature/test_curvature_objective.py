@@ -64,6 +64,32 @@ def test_frozen_tensors_stay_fixed_and_are_refused_by_name():
         objective(loss, dict(model.named_parameters()), batch, names=("weight", "bias"))
 
 
+def test_whole_numbers_stay_as_they_are_and_are_refused_by_name():
+    """A quantised weight, first in the order, beside a trained one; a buffer follows the floating ones; alone, it is refused."""
+
+    class Quantised(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.codes = torch.nn.Parameter(torch.tensor([3, -2], dtype=torch.int8), requires_grad=False)
+            self.scale = torch.nn.Parameter(torch.ones(2))
+            self.register_buffer("shift", torch.full((2,), 0.5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.codes * self.scale + self.shift
+
+    model, batch = Quantised(), [(torch.ones(4, 2), torch.zeros(4, 2))]
+    params = dict(model.named_parameters())
+    one = objective(supervised(model, F.mse_loss), params, batch)
+    assert one.layout.names == ("scale",) and one.fixed["codes"].dtype == torch.int8
+    assert float(one.part(one.batches[0])(one.at)) == (3.5**2 + 1.5**2) / 2
+    assert objective(supervised(model, F.mse_loss), {k: p.detach() for k, p in params.items()}, batch).layout.names == ("scale",)
+    for names, given in ((("codes",), params), (None, {"codes": params["codes"]})):
+        with pytest.raises(
+            ValueError, match=r"real floating numbers, but \{'codes': torch.int8\} .*leave them out of names \(of --tensors"
+        ):
+            objective(supervised(model, F.mse_loss), given, batch, names=names)
+
+
 def test_a_tied_tensor_counts_once():
     """The product of the tied GPT along E must be the derivative of ALL its uses: central differences through the module."""
     model = build(GPTConfig(5, width=4, layers=1, heads=2, context=3, init="lecun"), seed=0, dtype=torch.float64)
