@@ -1,0 +1,110 @@
+"""The optimizer of a card for somebody else's training loop: the shell itself, a `torch.optim.Optimizer`.
+
+    card, _ = read(Path("adalomo.json"))
+    made = optimizer(card, model)                                  # ours, a Llama or GPT-2 of Hugging Face, any whose roles are known
+    Trainer(model, args, optimizers=(made, scheduler(card, made)), train_dataset=...)
+
+It is the code that the card was measured with, not a translation of it: nothing is lost or renamed on the way. The trainer around it can
+still change the numbers. What must be switched off there: clipping (`max_grad_norm=0.0` in TrainingArguments; its default is 1.0), weight
+decay of its own (there is none when it is given an optimizer), and for the fused shell, accumulation and clipping altogether.
+
+Each tensor gets the rule of its role. Draws of frames follow the order of the card's own model: the tensors of another model are put in
+that order by (layer, kind, how many of the kind came before in the layer), so that the same weights under other names see the same bases.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from sandbox.handoff.reading import read
+from sandbox.handoff.recipe import MODELS
+from sandbox.handoff.rules import as_record, rules_of
+from sandbox.handoff.schema import Card
+from sandbox.handoff.target_rules import Model, rules_at
+from sandbox.models.initial import roles_of, shapes_of
+from sandbox.models.roles import Role, roles
+from sandbox.optimizers.base import Rule
+from sandbox.run import Schedule
+from sandbox.shells.fused import Fused
+from sandbox.shells.stepwise import Stepwise
+
+SHELLS = {"stepwise": Stepwise, "fused": Fused}
+FIRST = ("embedding", "position")  # tensors outside the layers that come before them; all others come after
+Place = tuple[int, int, str, int]
+
+
+def optimizer(
+    card: Card | Path, model: nn.Module, *, lr: float | None = None, overrides: Mapping[str, Role] | None = None, seed: int | None = None
+) -> torch.optim.Optimizer:
+    """The card's shell over the trainable tensors of a model. lr: in the place of the one that the card predicts for the model's width.
+
+    overrides: roles of tensors that no table knows.  seed: of the draws of frames; the card's canary's by default.
+
+    Raises ValueError for a card that was changed, a tensor whose role is not known, and, with the words "no rule", for a model that the
+    card says nothing about.
+    """
+    if isinstance(card, Path):
+        card, problems = read(card)
+        if problems:
+            raise ValueError(f"the card may not be used: {problems[0]}")
+    rules = rules_for(card, model, lr=lr, overrides=overrides)
+    tensors = dict(model.named_parameters())
+    named = [(name, tensors[name]) for name in rules]
+    return SHELLS[card.optimizer.shell](named, rules, seed=card.canary.seed if seed is None else seed)
+
+
+def rules_for(card: Card, model: nn.Module, *, lr: float | None = None, overrides: Mapping[str, Role] | None = None) -> dict[str, Rule]:
+    """The rule of every trainable tensor of a model, in the order of the card's own model. Raises ValueError as `optimizer` does."""
+    config = as_record(card.model, MODELS)
+    own = Model(roles_of(config), shapes_of(config), config.width)
+    rules = rules_of(card.optimizer, tuple(own.shapes))
+    theirs = described(model, overrides)
+    same = lr is None and theirs.shapes == own.shapes
+    found = rules if same else rules_at(card, own, rules, theirs, lr)
+    trainable = {name for name, w in model.named_parameters() if w.requires_grad}
+    return {name: found[name] for name in in_order(own.roles, theirs.roles) if name in trainable}
+
+
+def scheduler(card: Card, made: torch.optim.Optimizer) -> LambdaLR:
+    """The card's schedule as torch's; constant where the card has none."""
+    factor = Schedule(**card.schedule.model_dump()) if card.schedule else lambda k: 1.0
+    return LambdaLR(made, factor)
+
+
+def described(model: nn.Module, overrides: Mapping[str, Role] | None = None) -> Model:
+    """Roles, shapes and width of a module. Raises ValueError where a role, or the table of tokens, is missing."""
+    found = roles(model, overrides)
+    shapes = {name: tuple(w.shape) for name, w in model.named_parameters()}
+    tables = [name for name, role in found.items() if role.kind == "embedding"]
+    if not tables:
+        raise ValueError(
+            f"the width of a model is that of its table of tokens, and none of its {len(found)} tensors is of the kind 'embedding'"
+        )
+    return Model(found, shapes, shapes[tables[0]][found[tables[0]].output_dims[0]])
+
+
+def in_order(own: Mapping[str, Role], theirs: Mapping[str, Role]) -> list[str]:
+    """The names of `theirs` in the order that the tensors of `own` with the same place have."""
+    here = places(theirs)
+    rank: dict[tuple[int, str, int], int] = {}
+    for part, _, kind, n in places(own).values():
+        rank.setdefault((part, kind, n), len(rank))
+    return sorted(theirs, key=lambda name: (*here[name][:2], rank.get((here[name][0], *here[name][2:]), len(rank))))
+
+
+def places(of: Mapping[str, Role]) -> dict[str, Place]:
+    """(before, in or after the layers; number of the layer; kind; how many of the kind came before) of every tensor."""
+    seen: Counter[tuple[int, int, str]] = Counter()
+    found = {}
+    for name, role in of.items():
+        number = re.search(r"\.(\d+)\.", name)
+        layer = int(number[1]) if number else 0
+        part = 1 if number else 0 if role.kind in FIRST else 2
+        found[name] = (part, layer, role.kind, seen[part, layer, role.kind])
+        seen[part, layer, role.kind] += 1
+    return found
