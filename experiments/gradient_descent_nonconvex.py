@@ -34,6 +34,7 @@ from sandbox.problems.smooth_nonconvex import SmoothNonconvex
 from sandbox.problems.spectra import log_spaced
 from sandbox.run_ensemble import run_ensemble
 from sandbox.theory import gradient_descent
+from sandbox.theory.base import Bound
 from sandbox.verdict import Outcome
 
 ROUNDING = 1e-9  # tau where a bound is met exactly: float64 over some 30 steps
@@ -140,120 +141,114 @@ def scope(setting: Setting) -> str | None:
 
 SEEDS = tuple(range(8))
 grid = partial(Grid, seeds=SEEDS, chunk=len(SEEDS))
-COMMON = dict(known="derived", kind="upper", tier="quick", cost_s=0.3, measure=measure, source="derived")
 FORMS = tuple(Setting(problem, t, 20) for problem in ("ill-conditioned", "nonconvex") for t in (0.3, 1.0, 1.6))
 LONG = tuple(Setting(problem, 1.9, 6) for problem in ("ill-conditioned", "nonconvex"))
 KINK = Setting("kink", 0.5, 40)
+KNOWN = {
+    gradient_descent.gradient_sum_from_gap.name: from_gap,
+    gradient_descent.gradient_min_from_gap.name: from_gap,
+    gradient_descent.gradient_sum.name: of_decrease,
+    gradient_descent.gradient_min_long.name: constants,
+}
+ON_ISOTROPIC = grid(tuple(Setting("isotropic", t, K) for t in (0.3, 1.7) for K in (1, 4, 15)))
+
+
+def on_smooth(bound: Bound | None = None, **fields) -> Claim:
+    """What the claims of this file have in common. The rows are divided by the gap or by the decrease, and so are the bounds."""
+    common = {
+        "source": "derived",
+        "known": "derived",
+        "dossier": "proofs.md section 2",
+        "kind": "upper",
+        "tier": "quick",
+        "cost_s": 0.3,
+        "measure": measure,
+        "predicted": Outcome.HOLDS,
+    }
+    if bound is not None:
+        common |= {"bound": bound, "quantity": bound.quantity, "constants": KNOWN[bound.name]}
+    return Claim(**(common | fields))
+
 
 CLAIMS = (
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_sum_from_gap,
         id="gradient-descent.sum.attained",
         statement="On L |W|^2 / 2 the squared gradients sum exactly to the bound by f(w_0) - inf f, for every number of steps.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_sum_from_gap.quantity,
-        plan=grid(tuple(Setting("isotropic", t, K) for t in (0.3, 1.7) for K in (1, 4, 15))),
+        plan=ON_ISOTROPIC,
         estimate=Range("sum"),
-        bound=gradient_descent.gradient_sum_from_gap,
-        constants=from_gap,
         tau=ROUNDING,
         predicted=Outcome.ATTAINED,
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_sum_from_gap,
         id="gradient-descent.sum",
         statement="The squared gradients sum to at most the bound by f(w_0) - inf f, whatever the smooth function.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_sum_from_gap.quantity,
         plan=grid((*FORMS, *LONG, KINK)),
         estimate=Range("sum"),
-        bound=gradient_descent.gradient_sum_from_gap,
-        constants=from_gap,
         scope=scope,
-        predicted=Outcome.HOLDS,
         subject="gradient-descent.sum",
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_sum,
         id="gradient-descent.sum-of-decrease.attained",
         statement="On L |W|^2 / 2 the squared gradients are 2 / (lr (2 - lr L)) of the decrease, for every number of steps.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_sum.quantity,
-        plan=grid(tuple(Setting("isotropic", t, K) for t in (0.3, 1.7) for K in (1, 4, 15))),
+        plan=ON_ISOTROPIC,
         estimate=Range("sum over decrease"),
-        bound=gradient_descent.gradient_sum,
-        constants=of_decrease,
         tau=ROUNDING,
         predicted=Outcome.ATTAINED,
         subject="gradient-descent.sum.attained",
-        **COMMON | {"cost_s": 0.0},
+        cost_s=0.0,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_sum,
         id="gradient-descent.sum-of-decrease",
         statement="The squared gradients are at most 2 / (lr (2 - lr L)) of the decrease, whatever the smooth function.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_sum.quantity,
         plan=grid((*FORMS, *LONG, KINK)),
         estimate=Range("sum over decrease"),
-        bound=gradient_descent.gradient_sum,
-        constants=of_decrease,
         scope=scope,
-        predicted=Outcome.HOLDS,
         subject="gradient-descent.sum",
-        **COMMON | {"cost_s": 0.0},
+        cost_s=0.0,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_min_from_gap,
         id="gradient-descent.least.attained",
         statement="On a zigzag of slopes no iterate has a smaller gradient than the bound by f(w_0) - inf f allows.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_min_from_gap.quantity,
         plan=Grid(tuple(Setting("zigzag", t, K) for t in (0.25, 1.0) for K in (1, 5, 20)), seeds=(0,)),
         estimate=Range("least"),
-        bound=gradient_descent.gradient_min_from_gap,
-        constants=from_gap,
         tau=1e-6,  # the iterates sit on kinks of the slope, which rounding shifts by 1e-15
         predicted=Outcome.ATTAINED,
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_min_from_gap,
         id="gradient-descent.least",
         statement="The least squared gradient of K + 1 iterates is at most 4 L gap / (K t min(4 - t, 4 - t^2) + 2) for t <= sqrt 3.",
-        dossier="proofs.md section 2",
-        quantity=gradient_descent.gradient_min_from_gap.quantity,
         plan=grid((*FORMS, KINK)),
         estimate=Range("least"),
-        bound=gradient_descent.gradient_min_from_gap,
-        constants=from_gap,
         scope=scope,
-        predicted=Outcome.HOLDS,
         subject="gradient-descent.sum",
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
+        gradient_descent.gradient_min_long,
         id="gradient-descent.least.long",
         statement="Beyond sqrt 3 / L a step on L |W|^2 / 2 leaves 2 L (t - 1)^2 / (t (2 - t)) of its decrease as squared gradient.",
         dossier="new",
-        quantity=gradient_descent.gradient_min_long.quantity,
         plan=grid(tuple(Setting("isotropic", t, 1) for t in (1.75, 1.95))),
         estimate=Range("least over decrease"),
-        bound=gradient_descent.gradient_min_long,
-        constants=constants,
         tau=ROUNDING,
         predicted=Outcome.ATTAINED,
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
         id="gradient-descent.least.any-step",
         theorems=("gradient_min",),
         statement="4 L / (t (4 - t^2)) per unit of decrease bounds the least squared gradient for every step length below 2 / L.",
-        dossier="proofs.md section 2",
         quantity="least squared gradient norm of two iterates over the decrease of the loss",
         plan=grid(tuple(Setting("isotropic", t, 1) for t in (1.8, 1.9))),
         estimate=Range("least over decrease"),
         limit=lambda s: 4 * 2.0 / (s.t * (4 - s.t**2)),
         predicted=Outcome.VIOLATED,
-        **COMMON,
     ),
-    Claim(
+    on_smooth(
         id="gradient-descent.beyond-two",
         theorems=("gradient_sum_from_gap",),
         statement="At t = 2.2 gradient descent on L |W|^2 / 2 multiplies the loss by (1 - t)^2 = 1.44 at every step.",
@@ -263,10 +258,9 @@ CLAIMS = (
         estimate=Range("growth"),
         limit=lambda s: (1 - s.t) ** 2,
         tau=ROUNDING,
-        predicted=Outcome.HOLDS,
-        **COMMON | {"kind": "equality"},
+        kind="equality",
     ),
-    Claim(
+    on_smooth(
         id="gradient-descent.kink",
         theorems=("gradient_sum", "gradient_sum_from_gap"),
         statement="On |w| with lr = 1/2 gradient descent keeps the squared gradient 1 for ever.",
@@ -275,8 +269,7 @@ CLAIMS = (
         plan=grid((KINK,)),
         estimate=Range("smallest"),
         limit=1.0,
-        predicted=Outcome.HOLDS,
         subject="gradient-descent.sum",
-        **COMMON | {"kind": "equality"},
+        kind="equality",
     ),
 )

@@ -24,14 +24,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from sandbox.fit import Range
 from sandbox.ledger.claim import Claim, Grid, per_seed
-from sandbox.optimizers.gradient_descent import GradientDescent, MomentumState
-from sandbox.optimizers.rso import RSO
-from sandbox.problems.matrix_quadratic import isotropic
-from sandbox.run import run
+from sandbox.measures.inner_steps import gradient_steps, log_factor, nesterov_steps, rounds_at
+from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.theory import rso_rates
 from sandbox.verdict import Outcome
 
@@ -46,37 +43,13 @@ class Setting:
     share: float
 
 
-def rounds_at(t: float) -> float:
-    """|grad f|^2 over Lhat times the decrease, of one round at L = 1 and r = m, whose step 1 / (1 + 1/t) is exact."""
-    problem = isotropic(1.0, 2)
-    trace = run(problem, RSO(GradientDescent(1 / (1 + 1 / t)), rank=2, update_gap=1, eta=t, side=0), steps=1, seed=0)
-    end = float(problem.loss({"W": torch.from_numpy(trace.final["W"])}, None))
-    return float(trace.grad_norm[0] ** 2 / (trace.loss[0] - end))
-
-
 def inner_rule(setting: Setting, t: float) -> GradientDescent:
-    lr = setting.share / (1 + 1 / t)
-    if setting.solver == "gradient descent":
-        return GradientDescent(lr)
-    p = (setting.share * (1 - t) / (1 + t)) ** 0.5
-    return GradientDescent(lr, momentum=(1 - p) / (1 + p), nesterov="on")
-
-
-def factor(rule: GradientDescent, curvature: float) -> float:
-    """Spectral radius of (w, b) -> (w, b) after a step on curvature w^2 / 2, from the steps of (1, 0) and (0, 1)."""
-    columns = []
-    for w, b in torch.eye(2, dtype=torch.float64):
-        started = rule.init(w)
-        state = MomentumState(b) if isinstance(started, MomentumState) else started
-        delta, after = rule.step(curvature * w, state, w)
-        columns.append([float(w + delta), float(after.b) if isinstance(after, MomentumState) else 0.0])
-    return float(np.abs(np.linalg.eigvals(np.array(columns))).max())
+    return (gradient_steps if setting.solver == "gradient descent" else nesterov_steps)(setting.share, t)
 
 
 def steps_at(setting: Setting, t: float) -> float:
-    """Inner steps per e-fold of the residual, on the slower of the two extreme curvatures."""
-    rule = inner_rule(setting, t)
-    return -1 / float(np.log(max(factor(rule, 1 / t - 1), factor(rule, 1 / t + 1))))
+    """Inner steps per e-fold of the residual."""
+    return 1 / log_factor(inner_rule(setting, t), t)
 
 
 def best(setting: Setting, seed: int) -> dict[str, float]:

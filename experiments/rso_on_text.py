@@ -45,6 +45,7 @@ from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO, basis
 from sandbox.problems.base import Params, Problem
 from sandbox.theory import rso, rso_inexact, rso_rates
+from sandbox.theory.base import Bound
 from sandbox.verdict import Outcome
 
 SHARE = 4  # m / r of every matrix
@@ -199,7 +200,8 @@ EXACT = {"gram_defect": 0.0}
 ENVELOPE = "mean squared gradient norm over the envelope at the decrease and the eps of the run"
 
 
-def on_text(setting: Setting, **fields) -> Claim:
+def on_text(setting: Setting, bound: Bound | None = None, **fields) -> Claim:
+    """What the claims on the transformer have in common; the constants of a bound are those fields of the setting that it names."""
     common = {
         "source": "derived; the paper's theory has an accuracy in value, absolute (recalled)",
         "known": "derived",
@@ -213,6 +215,10 @@ def on_text(setting: Setting, **fields) -> Claim:
         "predicted": Outcome.HOLDS,
         "subject": "rso.accuracy.text.residual",
     }
+    if bound is not None:
+        names = [str(symbol) for symbol in bound.symbols if str(symbol) not in EXACT]
+        known = lambda setting: {name: getattr(setting, name) for name in names} | EXACT  # noqa: E731
+        common |= {"bound": bound, "quantity": bound.quantity, "constants": known}
     return Claim(**(common | fields))
 
 
@@ -225,50 +231,40 @@ def on_bigrams(**fields) -> Claim:
 CLAIMS = (
     on_text(
         ONE,
+        rso_inexact.relative_residual,
         id="rso.accuracy.text.residual",
         statement="one inner step leaves a transformer's subproblem a residual of at most 0.45 of the first, and obeys the price of that",
         cost_s=0.6,
-        quantity=rso_inexact.relative_residual.quantity,
         estimate=Range("plain"),
-        bound=rso_inexact.relative_residual,
-        constants=lambda setting: {"t": setting.t, "s": setting.s, **EXACT},
     ),
     on_text(
         TWO,
+        rso_inexact.relative_value,
         id="rso.accuracy.text.value",
         statement="two inner steps solve it to w^2 = 0.35^2 in value, and obey the price of that",
         cost_s=0.6,
-        quantity=rso_inexact.relative_value.quantity,
         estimate=Range("plain"),
-        bound=rso_inexact.relative_value,
-        constants=lambda setting: {"t": setting.t, "w": setting.w, **EXACT},
     ),
     on_text(
         ONE,
+        rso_inexact.absolute_residual,
         id="rso.accuracy.text.absolute",
         statement="one inner step obeys the price of the residual that it leaves, too",
-        quantity=rso_inexact.absolute_residual.quantity,
         estimate=Range("absolute"),
-        bound=rso_inexact.absolute_residual,
-        constants=lambda setting: {"t": setting.t, "D": setting.D, **EXACT},
     ),
     on_text(
         ONE,
+        rso.inexact_constant,
         id="rso.accuracy.text.paid",
         statement="one inner step obeys 2 (1+t) / t with the eps that is certified",
-        quantity=rso.INEXACT_RATIO,
         estimate=Range("paid"),
-        bound=rso.inexact_constant,
-        constants=lambda setting: {"t": setting.t, **EXACT},
     ),
     on_text(
         ONE,
+        rso.weighted_inexact_constant,
         id="rso.accuracy.text.weighted",
         statement="... and C(t, 2) with twice that eps",
-        quantity=rso.weighted_inexact_constant.quantity,
         estimate=Range("weighted"),
-        bound=rso.weighted_inexact_constant,
-        constants=lambda setting: {"t": setting.t, "a": setting.a, **EXACT},
     ),
     on_text(
         ONE,
@@ -291,13 +287,11 @@ CLAIMS = (
     ),
     on_text(
         UNDERSTATED,
+        rso_inexact.relative_residual,
         id="rso.accuracy.text.understated",
         statement="with a hundredth of that L one inner step still obeys the price of a relative residual",
         cost_s=0.6,
-        quantity=rso_inexact.relative_residual.quantity,
         estimate=Range("plain"),
-        bound=rso_inexact.relative_residual,
-        constants=lambda setting: {"t": setting.t, "s": setting.s, **EXACT},
         predicted=Outcome.OUT_OF_SCOPE,
         subject="rso.accuracy.text.understated",
     ),

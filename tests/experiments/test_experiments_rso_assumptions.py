@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sandbox.ledger.judging import why_out
+from sandbox.measures import inner_steps
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.oracles.subproblem import solve
 from sandbox.verdict import Outcome
@@ -106,7 +107,7 @@ def test_the_factor_of_the_inner_rules_is_that_of_the_textbook(module):
         for solver, rate, near in (("gradient descent", 0.3 / kappa, 1e-12), ("nesterov", (0.3 / kappa) ** 0.5, 1e-6)):
             setting = file.Setting(solver, 0.3)
             assert file.steps_at(setting, t) == pytest.approx(-1 / math.log(1 - rate), rel=near)
-        assert file.factor(file.inner_rule(file.Setting("gradient descent", 1.0), t), 1 / t + 1) == pytest.approx(0.0, abs=1e-12)
+        assert inner_steps.factor(file.inner_rule(file.Setting("gradient descent", 1.0), t), 1 / t + 1) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_another_count_of_rounds_or_steps_moves_the_best_eta(module, claim, monkeypatch, verdict_of):
