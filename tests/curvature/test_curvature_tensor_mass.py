@@ -136,12 +136,32 @@ def test_exact_where_that_is_cheaper_and_no_more_than_the_most():
     assert 24 < spent.mass.n_products <= 60 and spent.half_width > 1e-3
 
 
+def test_directions_are_taken_out_as_long_as_that_pays():
+    """40 blocks of rank two that couple with one another, as of a value matrix: plain rounds would take thousands of products, depth 3
+    makes all exact. Rounds of 20 products at depths 0, 2 and 3, and 40 products for each of three directions; 150 leave room for depth 2.
+    """
+    u, A = normal((2, 48, 2), generator(3)), normal((2, 40, 40), generator(4))
+    H = sum(torch.einsum("bc,i,j->bicj", A[k] + A[k].T, u[k, :, 0], u[k, :, 0]).reshape(1920, 1920) for k in range(2))
+    labels, params, batch = {"w": torch.arange(1920) // 48}, {"w": torch.zeros(1920, dtype=WIDE)}, torch.zeros(1, 1, dtype=WIDE)
+    truth = block_mass(H.numpy(), labels["w"])
+    for most, spent in ((2048, 3 * 20 + 3 * 40), (150, None)):
+        effort = Effort(n_colours=4, n_rounds=5, most=most)
+        (row,) = tensor_masses(quadratic(H), params, [batch], labels, effort=effort, dtype=WIDE)
+        if spent:
+            assert row.mass.n_products == spent and row.half_width < 1e-6
+            assert row.mass.value == pytest.approx(truth, rel=1e-9)
+        else:
+            assert 120 <= row.mass.n_products <= most and row.half_width > 0.05
+            assert abs(row.mass.value - truth) < 3.0 * row.half_width * row.mass.value  # 6 standard errors of a few rounds
+
+
 def test_products_go_with_the_square_of_the_accuracy():
     """Ten times as narrow is a hundred times the products."""
     found = ColouredMass(np.array([[1.0, 2.0], [3.0, 4.0], [2.0, 6.0]]), 9)
     low, high = found.mass.interval()
     assert called_for(found, Effort(high - low)) == pytest.approx(9.0, rel=1e-12)  # half of the interval over a mass of 1/2
     assert called_for(found, Effort((high - low) / 10)) == pytest.approx(900.0, rel=1e-12)
+    assert called_for(found, Effort((high - low) / 10), 4) == pytest.approx(504.0, rel=1e-12)  # 4 of the 9 are spent once
 
 
 def test_together_by_hand():
