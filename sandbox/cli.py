@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sandbox.cli_card import Json, Root, card, print_json
+from sandbox.cli_preflight import preflight
 from sandbox.cli_train import train
+from sandbox.cli_tune import tune
 
 app = typer.Typer(
     add_completion=False,
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 app.add_typer(card, name="card")
 app.command()(train)
+app.command()(tune)
+app.command()(preflight)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="claim ids, or systems (`rso`); none: all", show_default=False)]
 ProofIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="proofs or bounds; none: all", show_default=False)]

@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "measures": {"curvature", "models", "optimizers", "run", "problems", "ledger"},
     "cli_hessian": {"curvature", "models", "report"},
     "cli_card": {"handoff"},
+    "cli_preflight": {"handoff", "cli_card"},
     "cli_train": {"scale", "cli_card"},
+    "cli_tune": {"handoff", "ledger", "report", "cli_card"},
     "cli": EVERY_ROOM,
 }
 LEAF = {

@@ -129,12 +129,12 @@ def _in_layers(config: Config, rules: Mapping[str, Rule], x: Pass) -> Forecast:
     state = state_forecast(trained, moved, element=e)
     bases = e * sum(sum(shapes[name]) * x.rank for name in frames)
     steps = [temporaries_of(rule, trained[name], e) for name, rule in moved.items()]
-    step = max(*steps, *(_in_layer(frame, shapes[name], e) for name, frame in frames.items()))
+    step = max(*steps, *(in_layer(frame, shapes[name], e) for name, frame in frames.items()))
     g = gradients(trained, e, tied=config.tied)
     return Forecast(e * entries(shapes) + bases, x.saved, g.total, state, step, stepwise_moments(x, g, step))
 
 
-def _in_layer(frame: RSO, shape: Shape, element: int) -> int:
+def in_layer(frame: RSO, shape: Shape, element: int) -> int:
     """The most beside the coefficients B (m, r), their gradient and their state, in a step that ends a round:
 
     step       four tensors of the size of B, the new state, and the identity for a basis: coefficients pass through RSO's step

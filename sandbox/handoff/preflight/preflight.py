@@ -1,0 +1,201 @@
+"""Will it fit: memory of one rank by category, the largest batch, what moves, and the least time; for one system or all of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sandbox.handoff.preflight.asked import MOST_BATCH, Ask
+from sandbox.handoff.preflight.hardware import GB
+from sandbox.handoff.preflight.moments import Moment, Rank, forward_mode, moments
+from sandbox.handoff.preflight.roofline import assumptions, offloaded, roofline, sent
+from sandbox.handoff.preflight.systems import Model, System, system
+from sandbox.handoff.preflight.traces import Traces, model_of
+from sandbox.memory.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Of one system. bytes: of one rank at the peak, by category.  at: the moment of the peak.  largest_batch: of all ranks; 0 where even
+    one sequence a rank does not fit, None without a card.
+
+    least_memory: bytes that a card needs for one sequence a rank.  saved: all that forward keeps for backward.
+    sent: bytes of one rank.  bus: seconds and bytes with the states in CPU memory.  seconds: of a step, at the peaks of the card.
+    """
+
+    system: str
+    way: str
+    bytes: Moment
+    peak: int
+    at: str
+    fits: bool
+    largest_batch: int | None
+    least_memory: int
+    saved: int
+    sent: dict[str, int]
+    bus: dict[str, float]
+    seconds: dict[str, float]
+    tokens_per_second: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.system} | asdict(self)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A system that cannot train this model, and why."""
+
+    system: str
+    why: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.system, "system": self.system, "refused": self.why}
+
+
+class Flight:
+    """One question, asked of as many systems as one likes; what was run for one serves the others."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask, self.model = ask, model_of(ask)
+        self.traces = Traces(ask, self.model)
+
+    @property
+    def parameters(self) -> int:
+        return sum(map(prod, self.model.shapes.values()))
+
+    def of(self, chosen: System) -> Preflight:
+        """Raises ValueError where the system does not fit the model."""
+        ask, rank = self.ask, Rank(self.ask, self.model, chosen)
+        peak_of = self._peaks(rank)
+        at, held = peak_of(ask.sequences)
+        peak, least = sum(held.values()), sum(peak_of(1)[1].values())
+        saved = self._saved(chosen)
+        times = roofline(rank, ask.card, saved) if ask.card else None
+        return Preflight(
+            chosen.name,
+            chosen.way,
+            held,
+            peak,
+            at,
+            ask.card is None or peak <= ask.card.memory,
+            self._largest(peak_of, ask.card.memory) if ask.card else None,
+            least,
+            saved,
+            asdict(sent(rank)) | {"total": sent(rank).total},
+            _bus(rank, peak - held["states"]),
+            {} if times is None else asdict(times) | {"least": times.least, "most": times.most},
+            None if times is None else ask.batch * ask.tokens / times.least,
+        )
+
+    def each(self, names: Sequence[str], rank: int | None, say: Callable[[str], None]) -> Iterator[Preflight | Refused]:
+        """One system after the other; those that do not fit the model say why. say: is told the name before its turn."""
+        for name in names:
+            say(name)
+            try:
+                yield self.of(system(name, self.model, rank))
+            except ValueError as error:
+                yield Refused(name, str(error))
+
+    def notes(self) -> list[str]:
+        """What the numbers rest on."""
+        ask, layers = self.ask, self.ask.target.config.layers
+        run = self.traces.depth
+        how = (
+            f"{run} of {layers} blocks were run on fake tensors, the rest told from them"
+            if run < layers
+            else f"all {layers} blocks were run"
+        )
+        sharded = (
+            f"FSDP2 over {ask.world} ranks, block by block, the root stays gathered" if ask.is_sharded else "one rank, nothing sharded"
+        )
+        whose = (
+            "modules of Hugging Face with the fused kernel of attention" if ask.target.code == "hugging face" else "modules of this package"
+        )
+        lines = [
+            f"{whose}; {how}; operations of CPU kernels, so CUDA's own workspaces and fragmentation are not in it",
+            f"{sharded}; weights, gradients and states in {ask.weights}, but for rules that keep float32 themselves; "
+            f"arithmetic in {ask.compute}",
+            "systems that run in place, or forward, have the whole model on every rank, "
+            f"with weights in {ask.compute} in place and in float32 forward",
+        ]
+        return lines + (assumptions(ask, ask.card) if ask.card else [])
+
+    def _peaks(self, rank: Rank) -> Callable[[int], tuple[str, Moment]]:
+        """A number of sequences of one rank -> the moment of the peak, and its bytes."""
+
+        def peak(sequences: int) -> tuple[str, Moment]:
+            if rank.system.way == "forward mode":
+                return forward_mode(self.ask, rank.system, self.model, sequences)
+            line = self.traces.of(rank.system, sequences)
+            return max(moments(rank, line, sequences), key=lambda moment: sum(moment[1].values()))
+
+        return peak
+
+    def _largest(self, peak_of: Callable[[int], tuple[str, Moment]], memory: int) -> int:
+        """Sequences of all ranks; a peak only grows with the batch."""
+
+        def fits(sequences: int) -> bool:
+            return sum(peak_of(sequences)[1].values()) <= memory
+
+        if not fits(1):
+            return 0
+        low, high = 1, 2
+        while high < MOST_BATCH and fits(high):
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return low * self.ask.world
+
+    def _saved(self, chosen: System) -> int:
+        if chosen.way in ("in place", "forward mode"):
+            return 0
+        line: Timeline = self.traces.of(chosen, self.ask.sequences)
+        return next(segment.at_end.saved for segment in line if segment.name == "loss")
+
+
+def _bus(rank: Rank, without_states: int) -> dict[str, float]:
+    """Bytes each way and seconds, for both places of the update; peak: of the card then."""
+    cpu, gpu = offloaded(rank, "on the CPU"), offloaded(rank, "on the GPU")
+    card = rank.ask.card
+    found: dict[str, float] = {"update_on_cpu": cpu.to_cpu, "update_on_gpu": gpu.to_cpu, "peak_without_states": without_states}
+    if card:
+        found |= {"seconds_on_cpu": cpu.seconds(card.bus), "seconds_on_gpu": gpu.seconds(card.bus)}
+    return found
+
+
+def of_card(path: Path, model: Model, ask: Ask) -> System:
+    """The system of a settings card, for the tensors of the target.
+
+    Raises ValueError for a card that may not be used, or whose rules do not fit the target.
+    """
+    from sandbox.handoff.optimizer import rules_for
+    from sandbox.handoff.reading import read
+    from sandbox.handoff.verify import weak
+
+    card, problems = read(path)
+    if problems := [*problems, *weak(card)]:
+        raise ValueError(
+            f"the card {str(path)!r} may not be used: {problems[0]}; `sandbox card verify` says everything that is wrong with it"
+        )
+    with torch.device("meta"):
+        module = ask.target.build(ask.target.config.layers)
+    rules = rules_for(card, module, lr=1.0)  # memory does not ask for the rate
+    return System(path.stem, card.optimizer.shell, {name: rules[name] for name in model.shapes})
+
+
+def least_words(found: Preflight, ask: Ask) -> str | None:
+    """Why it does not fit, and what would do; None where it fits."""
+    if found.fits or ask.card is None:
+        return None
+    most = found.largest_batch or 0
+    instead = (
+        f"a batch of {most} fits" if most else f"not even one sequence a rank does: that needs {found.least_memory / GB:.1f} GB a card"
+    )
+    return (
+        f"{found.system} needs {found.peak / GB:.1f} GB for a batch of {ask.batch} on a card of {ask.card.memory / GB:.1f} GB; "
+        f"the smallest card that would do has {found.peak / GB:.1f} GB; on this one {instead}"
+    )
