@@ -16,8 +16,9 @@ steps. Momentum 0.9; its rate is tuned over 6 rates a factor of 4 apart, of whic
 edge; the rest has AdamW at 8e-3, near the best of that length. AdamW itself tunes over 6 rates, a factor of 2 apart. 12 fresh paired seeds.
 
 The predictions were committed before any run of this file. Found: for every tensor some rate does, and nearly all end *below* AdamW. That
-is no sign against Adam alone: the tensor that is left out has no weight decay either, and decay of norms alone costs AdamW 0.024 nats
-here (adamw.norm-decay). `adam_mini_leave_one_out_decay` repeats embedding, head and norms with AdamW's decay on them. Value and
+is no sign against Adam alone: the tensor that is left out has a rate of its own, and no weight decay, while decay of norms alone costs
+AdamW 0.024 nats here (adamw.norm-decay). Decay is not the reason for embedding, head and norms: `adam_mini_leave_one_out_decay` repeats
+them with AdamW's decay, and they end as far below. A rate of its own within Adam was not tried. Value and
 feed-forward in and gate do best at rates of 0.0025 and below, all others at 0.16 and above.
 """
 
