@@ -87,13 +87,14 @@ def test_narrower_than_plain_probes_at_the_same_number_of_products():
     assert deflated.mass.standard_error < plain.mass.standard_error / 10
 
 
-def test_blocks_of_one_entry_have_one_direction():
-    """The second is nothing but rounding and counts as none; the diagonal is then known, and P = 0."""
-    H = one_direction(12, 1.0)
-    start = deflation(aslinearoperator(H), np.arange(48), depth=2)
-    assert start.inside == pytest.approx(np.square(np.diag(H)).sum(), rel=1e-12)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_block_has_no_more_directions_than_entries(size):
+    """One more is nothing but rounding and counts as none; all blocks are then known, and P = 0."""
+    H, labels = one_direction(12, 1.0), np.arange(48) // size
+    start = deflation(aslinearoperator(H), labels, depth=size + 1)
+    assert start.inside == pytest.approx(block_mass(H, labels) * np.square(H).sum(), rel=1e-12)
     assert start.total == pytest.approx(np.square(H).sum(), rel=1e-12)
-    assert not start.basis[1].any() and abs(start.rest @ np.ones(48)).max() < 1e-12
+    assert not start.basis[size].any() and abs(start.rest @ np.ones(48)).max() < 1e-12
 
 
 def test_a_block_of_zeros_has_no_direction():
