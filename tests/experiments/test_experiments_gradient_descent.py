@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 
 from sandbox.fit import Sample
 from sandbox.optimizers.gradient_descent import GradientDescent
@@ -156,3 +157,11 @@ def test_a_path_is_in_scope_where_its_curvature_is_known_and_short_of_two(module
     tame = Sample(0, {"t": 0.1, "refined": 0.0})
     said = module["gradient_descent_along_a_path"].outside([tame, Sample(1, {"t": t, "refined": refined})])
     assert said is None if reason is None else re.search(reason, said)
+
+
+def test_the_curvature_along_a_step_is_that_at_its_points_from_end_to_end(module):
+    """f = (2 a^3 + b^3) / 6 has H = diag(2 a, b): along d it is (2 a d_a^2 + b d_b^2) / |d|^2, linear from w to w + d."""
+    gradient = torch.func.grad(lambda p: (2 * p["a"] ** 3 + p["b"] ** 3).sum() / 6)
+    w, d = ({"a": torch.tensor([x]).double(), "b": torch.tensor([[y]]).double()} for x, y in ((1.0, 3.0), (2.0, -1.0)))
+    seen = module["gradient_descent_along_a_path"].along(gradient, w, d, 3)
+    assert seen == pytest.approx([(8 + 3) / 5, (16 + 2.5) / 5, (24 + 2) / 5], rel=1e-14)  # a = 1, 2, 3 and b = 3, 2.5, 2
