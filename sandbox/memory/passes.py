@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sandbox.memory.live import Live, recording
-from sandbox.memory.moments import drawing
+from sandbox.memory.moments import DRAW, chunks, drawing
 from sandbox.memory.timeline import LEAST_DEPTH, Timeline, extrapolated, timeline
 from sandbox.perturbations.reading import AddedAtRead
 
@@ -115,9 +115,9 @@ def _forward_only(program: Program, depth: int) -> Timeline:
 
 
 def _perturbed(w: Tensor) -> Tensor:
-    """As the in-place shell makes it, all chunks at once."""
-    seen = torch.empty_like(w)
-    chunk = torch.empty(drawing(tuple(w.shape)), dtype=torch.uint8)
+    """As the in-place shell makes it: beside the copy, the largest chunk that is drawn and added, in float64 and in the weight's dtype."""
+    seen, shape = torch.empty_like(w), tuple(w.shape)
+    chunk = torch.empty(max(drawing(shape), 3 * DRAW * chunks(shape)[0]), dtype=torch.uint8)
     del chunk
     return seen
 

@@ -21,7 +21,7 @@ from sandbox.memory.forecasts import in_layer
 from sandbox.memory.forward_mode import forward_gradient_forecast
 from sandbox.memory.moments import drawing
 from sandbox.memory.shards import rows_of_first, state_of_rank, step_of_model, step_of_rank
-from sandbox.memory.temporaries import DRAW, temporaries_of
+from sandbox.memory.temporaries import DRAW, subspaces, temporaries_of
 from sandbox.memory.timeline import Parts, Segment, Timeline, held_gradients
 from sandbox.optimizers.rso import RSO
 from sandbox.shells.subspace import frame_of
@@ -143,6 +143,9 @@ def _in_place(rank: Rank, line: Timeline) -> Iterator[tuple[str, Moment]]:
     for segment in line:
         yield f"up to {_named(segment)}", _bytes(segment.freed)
     low = rank.low_rank()
+    for name, r in low.items():  # all other subspaces are there while one is drawn
+        m, n = rank.model.shapes[name]
+        yield f"the subspaces of {name}", {"temporaries": max(0, subspaces(m, n, r) - DRAW * (m + n) * r)}
     for name, shape in rank.model.shapes.items():
         step = max(temporaries_of(rank.system.rules[name], shape, max(rank.element, 2)), drawing(shape, low.get(name)))
         yield f"the update of {name}", {"gradients": rank.element * prod(shape), "temporaries": step}

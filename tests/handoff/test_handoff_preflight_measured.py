@@ -1,0 +1,68 @@
+"""Preflight = meter: the peak of real steps on the CPU, by the allocator's record, for systems of every way and both families.
+
+The preflight runs no number: it reads timelines off fake tensors and adds formulas of states and updates. The meter trains a real model.
+"""
+
+import pytest
+import torch
+
+from sandbox.draws import generator
+from sandbox.handoff.preflight.asked import Ask
+from sandbox.handoff.preflight.preflight import Flight
+from sandbox.handoff.preflight.systems import System, system
+from sandbox.handoff.preflight.targets import Target
+from sandbox.memory.training import Measured, measured, measured_by
+from sandbox.models.gpt import GPTConfig
+from sandbox.models.initial import build
+from sandbox.models.llama import LlamaConfig
+from sandbox.optimizers.subzero import SubZero, alignment, subspace
+from sandbox.oracles.forward_gradient import ForwardGradient
+from sandbox.oracles.two_point import TwoPoint
+from sandbox.perturbations.directions import Directions
+from sandbox.perturbations.low_rank import LowRank
+from sandbox.shells.fused import Fused
+from sandbox.shells.in_place import InPlace
+from sandbox.shells.stepwise import Stepwise
+from sandbox.shells.subspace import Subspace
+
+WITHIN = 0.05  # what is promised
+CONFIGS = {
+    "gpt": GPTConfig(200, width=32, layers=7, heads=4, context=32),
+    "llama": LlamaConfig(200, width=32, layers=7, heads=4, context=32, kv_heads=2),
+}
+SYSTEMS = (
+    "adamw", "adam", "sgd", "lomo", "adalomo", "adafactor", "came", "adam-mini", "galore", "galore-fused", "golore", "i3s", "gwt",
+    "mesgc", "rso", "rso-stepwise", "mezo", "zo-momentum", "zo-adam", "zo-sign", "subzero", "forward-gradient",
+)  # fmt: skip
+SEQUENCES, TOKENS = 2, 24
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def flight(request) -> Flight:
+    target = Target(request.param, CONFIGS[request.param], "own")
+    return Flight(Ask(target, None, batch=SEQUENCES, context=TOKENS, weights="float32", compute="float32"))
+
+
+def meter(flight: Flight, chosen: System) -> Measured:
+    config = flight.ask.target.config
+    batch = torch.randint(config.vocab, (SEQUENCES, TOKENS + 1), generator=generator(0))
+
+    def fresh():
+        model, rules = build(config, 0), dict(chosen.rules)
+        if chosen.way == "subspace":
+            return model, Subspace(model, rules)
+        if chosen.way == "in place":
+            names = frozenset(flight.model.compressible())
+            low = LowRank(SubZero(chosen.rules[min(names)], chosen.rank), subspace, alignment, 0, names) if chosen.rank else None
+            return model, InPlace(model.named_parameters(), rules, TwoPoint(directions=Directions(low_rank=low)))
+        return model, (Fused if chosen.way == "fused" else Stepwise)(model.named_parameters(), rules)
+
+    return measured_by(ForwardGradient(), fresh, batch) if chosen.way == "forward mode" else measured(fresh, batch)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_preflight_is_within_five_percent_of_the_meter(flight, name):
+    chosen = system(name, flight.model)
+    found, seen = flight.of(chosen), meter(flight, chosen)
+    assert found.peak == pytest.approx(seen.peak, rel=WITHIN)
+    assert (found.bytes["weights"], found.bytes["states"]) == (seen.weights, seen.state)
