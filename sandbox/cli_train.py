@@ -31,6 +31,7 @@ def train(
     peak_tflops: Annotated[float | None, typer.Option(help="of one device, for MFU; default: by its name, in bfloat16")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write events to OUT/tensorboard")] = False,
     seed: Annotated[int | None, typer.Option(help="of weights, batches and draws; default: the card's")] = None,
+    foresee: Annotated[Path | None, typer.Option(help="train narrow models alone, and write the card with bands for this one")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="do not go on from the checkpoints in OUT")] = False,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +47,7 @@ def train(
     options = {
         "model": model, "text": text, "tokenizer": tokenizer, "batch": batch, "context": context, "lr": lr, "precision": precision,
         "accumulate": accumulate, "recompute": recompute, "compile": compile_, "shell": shell, "checkpoint_every": checkpoint_every,
-        "validate_every": validate_every, "peak_tflops": peak_tflops, "seed": seed,
+        "validate_every": validate_every, "peak_tflops": peak_tflops, "seed": seed, "foresee": foresee,
     }  # fmt: skip
     options |= {"tensorboard": "on" if tensorboard else "off", "start": "fresh" if fresh else "resume"}
     speaks = os.environ.get("RANK", "0") == "0"  # what is refused is refused on every rank alike, and said once

@@ -31,6 +31,7 @@ class Job:
     compile: the backend of torch.compile for every block, None for none.  shell: in the place of the card's; the numbers are the
     same.  checkpoint_every, validate_every: steps; 0 for never.  peak_tflops: of one device, for MFU; None where it is known.
     start: "fresh" forgets the checkpoints that are there.  seed: of weights, batches and draws; None for the canary's.
+    foresee: where the card goes with the bands of this job's model; nothing is trained then but narrow models.
 
     Raises ValueError for a number that is out of range.
     """
@@ -55,6 +56,7 @@ class Job:
     start: Literal["resume", "fresh"] = "resume"
     tensorboard: Literal["off", "on"] = "off"
     seed: int | None = None
+    foresee: Path | None = None
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
@@ -85,6 +87,11 @@ class Ranks:
     world: int
     device: torch.device
     mesh: Any = None
+
+    @property
+    def here(self) -> int:
+        """Ranks of this machine, which share its memory."""
+        return min(self.world, int(os.environ.get("LOCAL_WORLD_SIZE", self.world)))
 
     def share(self, rows: Tensor) -> tuple[Tensor, float]:
         """This rank's part of the rows, and what its mean counts in the mean over ranks: 1 where the ranks divide the rows.

@@ -30,7 +30,7 @@ PEAK = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "B200": 2250}  # TFL
 class Run:
     """A model and its optimizer with all they need, in the middle of a training. base: the lr of every group without the schedule.
 
-    seed: of dropout.  losses: before every step made, nats per token.
+    seed: of dropout.  losses: before every step made, nats per token.  before_update: called when all gradients are there.
     """
 
     model: nn.Module
@@ -41,6 +41,7 @@ class Run:
     seed: int
     accumulate: int = 1
     losses: list[float] = field(default_factory=list)
+    before_update: Callable[[], None] | None = None
     base: list[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,8 @@ class Run:
             loss, weight = loss_of(self.model, rows.to(self.ranks.device)), weight / self.accumulate
             (loss if weight == 1 else loss * weight).backward()
             total += float(loss.detach()) * weight
+        if self.before_update is not None:
+            self.before_update()
         self.optimizer.step()
         self.losses.append(float(self.ranks.total(torch.tensor(total, dtype=torch.float64))) / self.ranks.world)
         return self.losses[-1]
@@ -133,13 +136,3 @@ def peak_of(device: torch.device, precision: str, given: float | None) -> float 
         return given
     name = torch.cuda.get_device_name(device)
     return next((float(peak) for kind, peak in PEAK.items() if kind in name), None)
-
-
-def board(folder: Any, say: Callable[[str], None]) -> Any:
-    """A writer of TensorBoard, or None, said in a sentence, where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        say("TensorBoard is not installed, so no events are written: pip install tensorboard; losses.csv has the losses all the same")
-        return None
-    return SummaryWriter(str(folder))

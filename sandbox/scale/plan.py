@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sandbox.handoff.parametrisation import Parametrisation, init_factor
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, Schedule, recipe_of
 from sandbox.handoff.schema import Card
@@ -30,6 +31,11 @@ class Plan:
     shell: str
     steps: int
     seed: int
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model is the card's own."""
+        return self.trainee.foreign is None and self.trainee.config == self.recipe.problem.model
 
     def settings(self, job: Job) -> dict[str, Any]:
         """All that the numbers depend on, as plain data: whether a checkpoint belongs to this job."""
@@ -105,18 +111,22 @@ def stretched(schedule: Schedule | None, steps: int) -> Schedule | None:
 
 
 def _rules(card: Card, recipe: Recipe, trainee: Trainee, job: Job) -> dict[str, Rule]:
+    if job.model is not None:
+        return settings_at(card, recipe, trainee, job.lr)[0]
+    factor = 1.0 if job.lr is None else job.lr / float(card.optimizer.rule["lr"])
+    return {name: with_rate(rule, factor) for name, rule in recipe.rules.items()}
+
+
+def settings_at(card: Card, recipe: Recipe, trainee: Trainee, lr: float | None) -> tuple[dict[str, Rule], dict[str, float]]:
+    """Rules and factors of the initial scale for another model than the card's own. Raises ValueError as `rules_at` does."""
     own = Model(recipe.problem.roles, recipe.problem.shapes, recipe.problem.model.width)
-    if job.model is None:
-        factor = 1.0 if job.lr is None else job.lr / float(card.optimizer.rule["lr"])
-        return {name: with_rate(rule, factor) for name, rule in recipe.rules.items()}
-    return rules_at(card, own, recipe.rules, Model(trainee.roles, trainee.shapes, trainee.config.width), job.lr)
+    other = Model(trainee.roles, trainee.shapes, trainee.config.width)
+    return rules_at(card, own, recipe.rules, other, lr), _init(card, trainee)
 
 
 def _init(card: Card, trainee: Trainee) -> dict[str, float]:
     part, config = card.parametrisation, trainee.config
     if part is None:
         return {}
-    from sandbox.handoff.parametrisation import Parametrisation, init_factor
-
     parametrisation = Parametrisation(part.name, part.base_width)
     return {name: init_factor(role.kind, config.width, parametrisation, law=config.init) for name, role in trainee.roles.items()}

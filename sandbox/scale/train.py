@@ -22,11 +22,15 @@ from sandbox.handoff.schema import CANARY_STEPS
 from sandbox.outputs import require_writable
 from sandbox.scale import checkpoint
 from sandbox.scale.canaries import CanaryFailed, check, code_canary
-from sandbox.scale.data import DataEnded, source_of
+from sandbox.scale.data import DataEnded, Source, source_of
+from sandbox.scale.foresee import Held, held, with_bands
 from sandbox.scale.job import Job, Ranks, ranks_of
-from sandbox.scale.loop import Pace, Run, board, peak_of
+from sandbox.scale.loop import Pace, Run, peak_of
 from sandbox.scale.making import run_of, weights_of
+from sandbox.scale.memory import require_memory
 from sandbox.scale.plan import Plan, plan_of
+from sandbox.scale.record import Record
+from sandbox.scale.watch import Watch
 
 __all__ = ["CanaryFailed", "Trained", "train"]
 Say = Callable[[str], None]
@@ -60,6 +64,9 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
     kept = _kept(plan, job, ranks, say)
     width = f" on {ranks.world} ranks" if ranks.world > 1 else ""
     say(f"{path}: {plan.steps} steps on {job.device}{width}, {plan.trainee.parameters:,} parameters")
+    require_memory(plan, job, ranks)
+    if job.foresee is not None:
+        return _foretold(plan, source, job, ranks, say)
     inline = job.is_the_cards_own and kept is None
     if not inline:
         code_canary(plan, job, ranks, say)
@@ -68,51 +75,63 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
         checkpoint.load(kept[0], run.model, run.optimizer, ranks)
         run.losses = list(kept[1]["losses"])
         say(f"goes on after step {len(run.losses)} of {plan.steps}, from {kept[0]}")
-    _walk(plan, run, job, say, inline)
+    _walk(plan, run, job, say, inline, held(plan, run, say) if kept is None else None)
     held_out = run.held_out()
     say(f"held-out loss {held_out:.4f} nats per token")
     weights = weights_of(run.model, ranks) if job.out is not None else {}
     return Trained(tuple(run.losses), held_out, save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ())
 
 
-def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool) -> None:
-    """The steps that are left."""
-    every, ranks = max(1, plan.steps // 20), run.ranks
+def _foretold(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Say) -> Trained:
+    """Trains nothing but narrow models, and writes the card with their bands. Raises ValueError on several ranks."""
+    if ranks.mesh is not None or job.foresee is None:
+        raise ValueError(f"bands are foreseen in one process in the card's dtype, not on {ranks.world} ranks in {job.precision!r}")
+    with_bands(plan, source, job, job.foresee, say)
+    return Trained((), math.nan, (job.foresee,))
+
+
+def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> None:
+    """The steps that are left. inline: the first of them are the code canary.  guard: holds the first of them to the card's bands."""
+    every, left = max(1, plan.steps // 20), lambda: plan.steps - len(run.losses)
     tokens = plan.problem.batch_size * plan.problem.model.context
-    pace = Pace(plan.trainee, tokens, ranks, peak_of(ranks.device, job.precision, job.peak_tflops))
-    writer = board(job.out / "tensorboard", say) if job.tensorboard == "on" and job.out is not None and ranks.rank == 0 else None
-    while (k := len(run.losses)) < plan.steps:
-        loss = _step(plan, run, job)
+    pace = Pace(plan.trainee, tokens, run.ranks, peak_of(run.ranks.device, job.precision, job.peak_tflops))
+    record = Record(job, run.ranks, say)
+    while left():
+        loss = _step(plan, run, job, guard[0] if guard else run)
         pace.made()
-        if inline and k + 1 == min(CANARY_STEPS, plan.steps):
-            check(plan.card, run.losses, job, say)
-        if not math.isfinite(loss):
-            raise CanaryFailed(f"the loss before step {k} is {loss}; {k} steps were made, nothing was written")
-        if (k + 1) % every == 0:
-            say(f"step {k + 1} of {plan.steps}: {loss:.4f} nats per token, {pace.line(plan.steps - k - 1)}")
-        _record(writer, k, {"loss": loss, "tokens per second": pace.tokens_per_second} | ({"MFU": pace.mfu} if pace.mfu else {}))
-        if job.validate_every and (k + 1) % job.validate_every == 0:
+        made = len(run.losses)
+        _guarded(plan, run, job, say, inline, guard)
+        if made % every == 0:
+            say(f"step {made} of {plan.steps}: {loss:.4f} nats per token, {pace.line(left())}")
+        record(made, {"loss": loss, "tokens per second": pace.tokens_per_second} | ({"MFU": pace.mfu} if pace.mfu else {}))
+        if job.validate_every and made % job.validate_every == 0:
             value = run.held_out()
-            say(f"step {k + 1} of {plan.steps}: held-out loss {value:.4f} nats per token")
-            _record(writer, k, {"held-out loss": value})
-        if job.checkpoint_every and (k + 1) % job.checkpoint_every == 0 and k + 1 < plan.steps:
+            say(f"step {made} of {plan.steps}: held-out loss {value:.4f} nats per token")
+            record(made, {"held-out loss": value})
+        if job.checkpoint_every and made % job.checkpoint_every == 0 and left():
             _keep(plan, run, job)
-    if writer is not None:
-        writer.close()
+    record.close()
 
 
-def _step(plan: Plan, run: Run, job: Job) -> float:
+def _guarded(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> None:
+    """Raises CanaryFailed after a step that must not be followed by another."""
+    made, loss = len(run.losses), run.losses[-1]
+    if inline and made == min(CANARY_STEPS, plan.steps):
+        check(plan.card, run.losses, job, say)
+    if not math.isfinite(loss):
+        kept = "the checkpoints before it are kept" if job.checkpoint_every and made > job.checkpoint_every else "nothing was written"
+        raise CanaryFailed(f"the loss before step {made - 1} is {loss}; {made - 1} steps were made, {kept}")
+    if guard and made <= CANARY_STEPS + 1:
+        guard[1].check()
+
+
+def _step(plan: Plan, run: Run, job: Job, stepped: Run | Watch) -> float:
     try:
-        return run.step()
+        return stepped.step()
     except DataEnded as end:
         if job.out is not None and run.losses:
             _keep(plan, run, job)
         raise ValueError(f"{end}; {len(run.losses)} of {plan.steps} steps were made, and what they have learned is kept") from end
-
-
-def _record(writer: Any, step: int, values: Mapping[str, float]) -> None:
-    for name, value in values.items() if writer is not None else ():
-        writer.add_scalar(name, value, step)
 
 
 def _keep(plan: Plan, run: Run, job: Job) -> None:

@@ -9,45 +9,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sandbox.handoff.canary import RTOL, canary, canary_code, forecast
-from sandbox.handoff.reading import write
+from sandbox.handoff.canary import RTOL, canary, canary_code
 from sandbox.handoff.recipe import Recipe, parts_of
-from sandbox.handoff.schema import SCHEMA, EvidencePart, sealed
-from sandbox.models.language import LanguageProblem, fitted
-from sandbox.models.llama import LlamaConfig
-from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.gradient_descent import GradientDescent
 from sandbox.optimizers.rso import RSO
 from sandbox.run import Schedule, run
 from sandbox.scale.train import CanaryFailed, train
-
-EVIDENCE = EvidencePart(
-    claim="a.b",
-    statement="s",
-    outcome="HOLDS",
-    low=0.0,
-    value=0.0,
-    high=0.0,
-    limit=0.0,
-    margin=0.02,
-    seeds=2,
-    code="",
-    date="",
-    versions={},
-    bound_digest=None,
-)
+from tests.scale.cards import EVIDENCE, card_of, text_in, tiny
 
 
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory):
     """A card reads texts below its own folder and the working folder alone, so the working folder is that of the text."""
     folder, before = tmp_path_factory.mktemp("text"), os.getcwd()
-    (folder / "words.txt").write_text("a stitch in time saves nine, and all is well that ends well\n" * 150)
     os.chdir(folder)
-    model = LlamaConfig(vocab=30, width=8, layers=1, heads=2, context=8)
-    yield fitted(LanguageProblem(model, text="words.txt", tokenizer=Characters(), batch_size=2))
+    yield tiny(text_in(folder))
     os.chdir(before)
 
 
@@ -59,24 +37,6 @@ def rules(problem, method):
         "rso": {n: framed if r.kind in ("query", "ffn_in") else Adam(0.02) for n, r in problem.roles.items()},
     }
     return table[method]
-
-
-def card_of(recipe, path, **changes):
-    parts = parts_of(recipe)
-    data = {
-        "schema": SCHEMA,
-        "optimizer": parts.optimizer,
-        "schedule": parts.schedule,
-        "model": parts.model,
-        "data": parts.data,
-        "transfer": None,
-        "evidence": [EVIDENCE],
-        "canary": canary(recipe),
-        "forecast": forecast(recipe),
-        "unvalidated": [],
-    }
-    write(sealed(data | changes), path)
-    return path
 
 
 @pytest.fixture
