@@ -26,6 +26,8 @@ def structure(state: State, prefix: str = "") -> Structure:
 
 def write(state: State, shape: Structure, flat: dict[str, Any]) -> None:
     """Puts the leaves of `state` into `flat`."""
+    if not any(shape.parts):
+        return flat.update(zip(shape.keys, state, strict=True))
     for key, part, value in zip(shape.keys, shape.parts, state, strict=True):
         if part is None:
             flat[key] = value
@@ -35,8 +37,9 @@ def write(state: State, shape: Structure, flat: dict[str, Any]) -> None:
 
 def read(shape: Structure, flat: dict[str, Any]) -> State:
     """The state whose leaves lie in `flat`; KeyError where one is missing."""
-    leaves = (flat[key] if part is None else read(part, flat) for key, part in zip(shape.keys, shape.parts, strict=True))
-    return shape.build(*leaves)
+    if not any(shape.parts):
+        return shape.build(*[flat[key] for key in shape.keys])
+    return shape.build(*[flat[key] if part is None else read(part, flat) for key, part in zip(shape.keys, shape.parts, strict=True)])
 
 
 def leaves(state: State) -> list[Any]:

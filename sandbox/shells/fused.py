@@ -7,9 +7,8 @@ https://arxiv.org/abs/2306.09782, section 3.1). The numbers are those of the ste
     loss.backward()        # moves the weights
     optimizer.step()       # moves nothing; says that this backward is over
 
-It cannot accumulate gradients, for a gradient is gone once it is applied. A tensor whose gradient arrives twice between
-two calls of `step` is an error, whether in one backward (re-entrant checkpointing of a shared tensor) or in two
-(accumulation, or a loop without `step`).
+It cannot accumulate gradients, for a gradient is gone once it is applied. A tensor whose gradient arrives twice between two calls of
+`step` is an error, whether in one backward (re-entrant checkpointing of a shared tensor) or in two (accumulation, a loop without `step`).
 
 Clipping by the global norm needs all gradients at once, and so a backward more (section 3.3.1 there):
 
@@ -18,19 +17,16 @@ Clipping by the global norm needs all gradients at once, and so a backward more 
     loss.backward()                        # moves with g min(1, max_norm / (norm + 1e-6)), as clip_grad_norm_ does
     optimizer.step()
 
-Keeping the graph keeps the activations. A second forward inside the `with` frees them, but must repeat its dropout masks:
-put it under torch.random.fork_rng(), or the norm belongs to another gradient.
-
-Tied weights are right, but autograd keeps their first part until the last one, so the memory bound is then larger.
-
+Keeping the graph keeps the activations. A second forward inside the `with` frees them, but must repeat its dropout masks: put it under
+torch.random.fork_rng(), or the norm is of another gradient. Tied weights are right, but autograd keeps their first part until the last
+one, so the memory bound is then larger.
 A backward that breaks off (an exception out of a hook, or no memory) is over where it breaks: what has moved has moved, gradients
-that nothing has applied are dropped, and the next backward is a new one with the rates of its time. Call `step` in between or not.
-A norm that was measured for it serves no other.
+that nothing has applied are dropped, a norm that was measured for it serves no other, and the next backward, after `step` or without, is
+a new one with the rates of its time.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -96,7 +92,7 @@ class Fused(torch.optim.Optimizer):
 
     def _attach(self) -> None:
         group_of = {w: i for i, group in enumerate(self.param_groups) for w in group["params"]}
-        self._calls = {w: partial(self._arrives, slot, group_of[w], self._ways.alone(slot, w)) for w, slot in self._slots.items()}
+        self._calls = {w: self._hook(slot, group_of[w], self._ways.alone(slot, w)) for w, slot in self._slots.items()}
         moving = {w: call for w, call in self._calls.items() if w.requires_grad}
         self._early = [w.register_hook(self._opens) for w in moving if w._post_accumulate_grad_hooks]  # those may fail before ours
         self._hooks = {w: w.register_post_accumulate_grad_hook(call) for w, call in moving.items()}
@@ -106,33 +102,39 @@ class Fused(torch.optim.Optimizer):
         if self._backward.goes_on() is None:
             self._enter()
 
-    def _arrives(self, slot: Slot, group: int, move: MoveOne, w: Tensor) -> None:
-        """The hook; what it does beside the step itself costs no more than the stepwise shell's loop."""
-        if torch.is_grad_enabled():  # create_graph; no_grad costs as much as all the rest
-            with torch.no_grad():
-                return self._arrives(slot, group, move, w)
-        g = w.grad
-        w.grad = None
-        if self._backward.goes_on() is None:
-            self._enter()
-        if g is None or slot.index in self._arrived.of:
-            raise RuntimeError(self._arrived.refusal(slot, g, self._backward.number))
-        self._arrived.of[slot.index] = self._backward.number
-        slot.require_usable(w, g)
-        if self.nonfinite != "pass" and (n := bad_count(g, slot.kept)):
-            g = self._instead(slot, w, g, n)
-        if g is None:
-            self._arrived.left_out.add(self._backward.number)
-        else:
-            self._use(slot, group, move, w, g)
+    def _hook(self, slot: Slot, group: int, move: MoveOne) -> Callable[[Tensor], None]:
+        """Of one tensor. What never changes is looked up here, for a hook is cold code: it runs once a backward, after much else."""
+        backward, index, kept, recording = self._backward, slot.index, slot.kept, torch.is_grad_enabled
 
-    def _use(self, slot: Slot, group: int, move: MoveOne, w: Tensor, g: Tensor) -> None:
-        if self._norms is not None:
-            self._norms[slot.index] = norm_of(g)
-        elif not self._leave_out_all:
+        def arrives(w: Tensor) -> None:
+            if recording():  # create_graph; no_grad costs as much as all the rest
+                with torch.no_grad():
+                    return arrives(w)
+            g = w.grad
+            w.grad = None
+            if backward.goes_on() is None:
+                self._enter()
+            of = self._arrived.of
+            if g is None or index in of:
+                raise RuntimeError(self._arrived.refusal(slot, g, backward.number))
+            of[index] = backward.number
+            slot.require_usable(w, g)
+            if self.nonfinite != "pass" and (n := bad_count(g, kept)):
+                g = self._instead(slot, w, g, n)
+            if g is None or self._norms is not None or self._leave_out_all:
+                return self._move_nothing(index, g)
             if self._factor is not None:
                 g.mul_(self._factor.to(g.device))
             move(w, g, self._now.get(group) or self._rule_now(group), self.state[w])
+
+        return arrives
+
+    def _move_nothing(self, index: int, g: Tensor | None) -> None:
+        """g: None where it is left out; otherwise it is measured, or its whole step is left out."""
+        if g is None:
+            self._arrived.left_out.add(self._backward.number)
+        elif self._norms is not None:
+            self._norms[index] = norm_of(g)
 
     def _enter(self) -> None:
         """A hook in a backward that is not the one known so far."""

@@ -18,19 +18,21 @@ What was tried beside what is here:
   wider vectors (512 bit), unrolled loops, reassociated sums in the compiler's hands: all within 3 %.
   w - k w and w + s m / d in one rounding each (last_sum) took the recorded AdamW from 10.8 to 9.7 ms, Adam-mini from 6.1 to 5.5.
   sums over a whole matrix kept by columns until the end, to spare the sum across a vector at the end of every row: AdaLomo 2.9 to 3.2.
-Not reached: 1.3 times the limit on one thread for Adam-mini (1.4), AdaLomo (2.3) and CAME (2.0); on two quiet threads Adam-mini has 1.2,
-AdaLomo 1.5, CAME 1.4. GaLore is bound by its two matrix products, ours and its peer's alike; its loops are the recorded step.
-The fused shell (the last table; CPU time of one thread): its hook, without the step in it, took 2.6 us of Python and policy where the
-stepwise loop took 4.7 (1.0 and 1.3 under "pass"). Before, 132 tensors of 32x32 took +25.5 % ("pass" +22.7), for no_grad as a decorator
-(3.4 us a call), a sum over one number, and the sorting of one tensor. An empty hook is 0.1 to 0.4 us a tensor.
-    132 tensors of 32x32: +1.2 % (-0.3 to +3.5; "pass" +4.5, +2.4 to +6.8) with one process beside it on two cores, median and range of
-    10 repetitions; +1.9 % in another run at a load of 2; +4 to +11 % in others at 10 to 20
-    13 tensors of 512x512: +1.5 % (-0.3 to +2.5; "pass" +0.8, -0.6 to +2.1) with one process beside it; +1.7 to +4.0 % at a load of 20
-It grows with what else uses caches and cores, and a load gives no more than a range. So
-3 % are not reached in every surrounding. What is left is the change between backward and step at every tensor, which shared caches
-make dear: a hook with nothing but the step in it took +1.4 % at a load of 1 and +2 to +9 % at one of 10 under "pass". Moving by twos
-took 3 % less, everything at the end 7 % less. Tried and left: tensors that wait for each other as far as the largest gradient allows;
-tensors of one size fill that room at once, and more room is gradient memory that the shell promises not to hold.
+Not reached: 1.3 times the limit on one thread for Adam-mini (1.35), AdaLomo (2.1) and CAME (1.9); on two threads of an otherwise idle
+machine of two cores Adam-mini has 1.6, AdaLomo 2.3, CAME 2.2, and compiled / best peer is 0.38, 0.13 and 0.20. GaLore is bound by its two
+matrix products, ours and its peer's alike; its loops are the recorded step.
+The fused shell (the last table; CPU time of one thread; median and range of 10 repetitions on that idle machine, before the last change):
+    132 tensors of 32x32: +3.1 % (+1.8 to +4.1); "pass" +5.7 % (+5.0 to +6.4); an empty hook at every tensor +0.5 %
+    13 tensors of 512x512: -0.1 % (-3.0 to +5.7); "pass" +0.4 % (-2.1 to +1.9)
+So 3 % are reached for matrices of the usual sizes, and not for many tiny ones, least under "pass", where the stepwise loop looks at
+nothing. What is left there is no work: by the processor's own counters (`perf stat`) a tensor of 32x32 costs 3 % fewer instructions than
+in the stepwise shell, forward, backward and step together (430 against 443 thousand), but some 230 more misses of the instruction cache
+and 70 more of the branch predictor: at every tensor the step takes the place of backward there, and backward that of the step. The last
+change (a function made for each tensor in the place of a method with bound arguments; states read and written without a generator) took
+5,800 instructions a tensor from the fused shell and 5,200 from the stepwise one, counted at a load of 15 to 20, where times say nothing.
+Before all this, 132 tensors took +25.5 % ("pass" +22.7), for no_grad as a decorator (3.4 us a call), a sum over one number, and the
+sorting of one tensor. Moving by twos took 3 % less, everything at the end 7 % less. Tried and left: tensors that wait for each other as
+far as the largest gradient allows; tensors of one size fill that room at once, and more is memory that the shell promises not to hold.
 Where the rest goes: the compiled AdaLomo and CAME read g three and four times; only blocks of at most half the L2 cache (1 MB here)
 find it there. The lines before the last table give the fixed cost of a call, and the plain step by operation.
 """
