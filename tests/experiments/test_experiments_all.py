@@ -1093,6 +1093,24 @@ PREDICTED = {
     "handoff_transfer_batch": {"adamw.lr-batch": "VIOLATED", "adalomo.lr-batch": "VIOLATED"},
     "handoff_transfer_steps": {"adamw.lr-steps": "VIOLATED", "adalomo.lr-steps": "VIOLATED"},
     "handoff_transfer_decay": {"adamw.lr-decay": "HOLDS", "adalomo.lr-decay": "HOLDS"},
+    "handoff_coordinate_check": {  # before, apart from a trial of another seed
+        "adamw.coordinate-check": "VIOLATED",
+        "adam-mini.coordinate-check": "VIOLATED",
+        "came.coordinate-check": "VIOLATED",
+        "rso.coordinate-check": "VIOLATED",
+        "adalomo.coordinate-check": "VIOLATED",
+        "galore.coordinate-check": "HOLDS",
+        "gwt.coordinate-check": "VIOLATED",
+        "adamw.coordinate-check.few-tokens": "HOLDS",
+        "adalomo.coordinate-check.few-tokens": "HOLDS",
+        "galore.coordinate-check.few-tokens": "HOLDS",
+        "rso.coordinate-check.few-tokens": "VIOLATED",
+    },
+    "handoff_whole_run_check": {  # before, apart from a trial of another seed
+        "adamw.whole-run-check": "VIOLATED",
+        "adalomo.whole-run-check": "VIOLATED",
+        "galore.whole-run-check": "INCONCLUSIVE",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -1136,6 +1154,8 @@ TIERS = {
     "handoff_transfer_batch": "study",
     "handoff_transfer_steps": "study",
     "handoff_transfer_decay": "study",
+    "handoff_coordinate_check": "full",
+    "handoff_whole_run_check": "study",
 }  # all others: quick
 SWEPT = {name for name in PREDICTED if name.startswith("handoff_transfer_")}
 TUNED = SWEPT | {
