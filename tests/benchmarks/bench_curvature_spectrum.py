@@ -22,7 +22,7 @@ Measured once for each size, while ten to twenty processes used the two cores:
 
 In a quieter hour the first column was 5.2, 15.0, 7.6 and 2.3, 5.2, 3.2 s. curvlinops: its products under SciPy's eigsh, and its Lanczos
 run, which does not keep vectors orthogonal. eigenthings: LONGEST steps, too few for the tolerance at ten millions; nine tenths of its
-time there make every vector orthogonal to all before. lobpcg: SciPy's, with our products, in blocks of twenty. torch.lobpcg takes a
+time there are not spent on products. lobpcg: SciPy's, with our products, in blocks of twenty. torch.lobpcg takes a
 matrix, not products.
 """
 
