@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from sandbox.draws import generator, normal
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.shells.backward_end import Backward
 from sandbox.shells.fused import Fused
 
 pytestmark = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # of a segment that is first run without a graph
@@ -258,6 +259,94 @@ def test_a_rate_is_read_once_in_nested_segments():
         loss().backward()
         optimizer.step()
         assert all(x.tolist() == [total] * 4 for x in w.values())
+
+
+class Runs(torch.autograd.Function):
+    """The identity, whose backward runs other things first."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, *things) -> Tensor:
+        ctx.things = things
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g: Tensor) -> tuple:
+        with torch.enable_grad():
+            for run in ctx.things:
+                run()
+        return (g, *[None for _ in ctx.things])
+
+
+def zeros_and_shell() -> tuple[dict[str, nn.Parameter], Fused]:
+    w = {name: nn.Parameter(torch.zeros(4)) for name in NAMES}
+    return w, Fused(w.items(), GradientDescent(lr=1.0))
+
+
+def test_the_node_of_a_backward_that_broke_says_nothing_of_a_later_one():
+    """It is done inside of a later backward, with the hook that it got in its own; that one is still one backward, with one rate."""
+    w, optimizer = zeros_and_shell()
+    broken = iter([True, False])
+
+    def breaking(x: Tensor) -> Tensor:
+        return (Breaks.apply(x) if torch.is_grad_enabled() and next(broken) else x * 1.0) + w["c"]
+
+    first = checkpoint(breaking, w["a"] * 1.0, use_reentrant=True).sum()
+    with pytest.raises(Broken):
+        first.backward(retain_graph=True)
+    optimizer.step()
+    inner = (lambda: w["b"].sum().backward(), first.backward, lambda: optimizer.param_groups[0].update(lr=0.5), w["d"].sum().backward)
+    Runs.apply(torch.ones(4, requires_grad=True), *inner).sum().backward()
+    assert [w[name][0].item() for name in NAMES] == [-1.0, -1.0, -2.0, -1.0]
+
+
+def test_a_break_that_the_caller_catches_inside_a_backward_is_one_all_the_same():
+    """What comes after it, in the backward around it, is a new backward with the rates of its time."""
+    w, optimizer = zeros_and_shell()
+
+    def caught() -> None:
+        with pytest.raises(Broken):
+            (Breaks.apply(w["c"]).sum() + w["b"].sum()).backward()
+        optimizer.param_groups[0]["lr"] = 0.5
+
+    Runs.apply(w["a"] * 1.0, caught).sum().backward()
+    assert [w[name][0].item() for name in NAMES] == [-0.5, -1.0, 0.0, 0.0]
+
+
+def test_a_break_in_a_later_segment_of_the_same_node_is_heard_at_once():
+    """A gradient that our hook has not seen is dropped before the caller sees the exception."""
+    w = {name: nn.Parameter(torch.zeros(4)) for name in NAMES}
+    w["d"].register_post_accumulate_grad_hook(_fail)
+    Fused(w.items(), GradientDescent(lr=1.0))
+    x = torch.ones(4, requires_grad=True)
+    with pytest.raises(Broken):
+        Runs.apply(x, w["b"].sum().backward, w["c"].sum().backward, w["d"].sum().backward).sum().backward()
+    assert w["d"].grad is None
+
+
+def test_a_backward_that_was_given_up_ends_late_and_the_next_one_goes_on():
+    """A thread of a device lets go of its queue after the caller has seen the exception: here the test holds what lies in it."""
+    broken, held, x = [], [], torch.ones(4, requires_grad=True)
+    backward = Backward(lambda: broken.append(backward.number))
+
+    def late(g: Tensor) -> None:
+        assert not backward.met()
+        now = backward.goes_on()
+        if backward.number == 2:
+            held[0]()
+            assert backward.goes_on() is now
+            held.clear()
+            assert backward.goes_on() is now
+        else:
+            held.append(now)
+            raise Broken
+
+    x.register_hook(late)
+    with pytest.raises(Broken):
+        x.sum().backward()
+    assert not broken and held
+    backward.settle()
+    x.sum().backward()
+    assert broken == [1] and backward.goes_on() is None
 
 
 def test_a_norm_serves_no_backward_but_the_one_it_was_measured_for():
