@@ -94,7 +94,9 @@ CLAIMS = (
         estimate=Mean("agreement"),
         limit=0.8,
         predicted=Outcome.HOLDS,
-        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.91 [0.82, 1.00] on 12 seeds: holds alone, not as one of five claims"),
+        found=Found(
+            Outcome.INCONCLUSIVE, "2026-11-22", "0.91 [0.82, 1.00] on 12 seeds: holds alone, not as one of five; asked again on 32"
+        ),
         **MORE,
     ),
     Claim(
