@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import sys
 
 import numpy as np
@@ -207,6 +208,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine_for_cli.py").write_text(MODULE)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in its background makes them deaf to it
 
     def run(name, *words):
         monkeypatch.setattr(sys, "argv", ["sandbox", "hessian", f"mine_for_cli:{name}", *words, "--out", "out"])
@@ -219,6 +221,7 @@ def command(tmp_path, monkeypatch, capsys):
 
     yield run
     sys.modules.pop("mine_for_cli", None)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_frozen_whole_numbers_are_left_alone(command):
