@@ -21,7 +21,7 @@ from sandbox.memory.meters import saved_bytes
 from sandbox.run import run
 
 RTOL = 1e-5
-RTOL_BFLOAT16 = 2e-3
+RTOL_BFLOAT16 = 1e-2
 
 
 @cache

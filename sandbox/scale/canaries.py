@@ -1,11 +1,13 @@
 """Before money is spent: the card's ten losses with this job's arithmetic, and what the card foresees of the target.
 
 Code canary: the card's own small model, ten steps, with the dtype, kernels, compiler flags and shards of this job; a job that trains
-a Llama of Hugging Face runs the small Llama as one of theirs too. A job that is the card's own run is its own code canary.
+a Llama of Hugging Face runs the small Llama as one of theirs too. A job in bfloat16 runs it twice, in the card's dtype first: rounding to
+bfloat16 hides a wrong second beta, which the card's own tolerance does not. A job that is the card's own run is its own code canary.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -27,11 +29,13 @@ class CanaryFailed(Exception):
 
 def code_canary(plan: Plan, job: Job, ranks: Ranks, say: Callable[[str], None]) -> None:
     """Raises CanaryFailed where the ten losses of the card do not come out."""
-    run = small_run(plan, job, ranks)
-    for _ in range(CANARY_STEPS):
-        if not math.isfinite(run.step()):
-            break
-    check(plan.card, run.losses, job, say)
+    for precision in dict.fromkeys(("card", job.precision)):
+        now = replace(job, precision=precision)
+        run = small_run(plan, now, ranks)
+        for _ in range(CANARY_STEPS):
+            if not math.isfinite(run.step()):
+                break
+        check(plan.card, run.losses, now, say)
 
 
 def small_run(plan: Plan, job: Job, ranks: Ranks) -> Run:
@@ -54,4 +58,5 @@ def check(card: Card, losses: list[float], job: Job, say: Callable[[str], None])
     problem = difference(card.canary, losses, rtol)
     if problem:
         raise CanaryFailed(problem)
-    say(f"the first {len(losses)} losses are those of the card (rtol {rtol:g})")
+    where = "" if job.precision == "card" else f" in {job.precision}"
+    say(f"the first {len(losses)} losses{where} are those of the card (rtol {rtol:g})")

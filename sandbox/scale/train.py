@@ -67,7 +67,7 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
     require_memory(plan, job, ranks)
     if job.foresee is not None:
         return _foretold(plan, source, job, ranks, say)
-    inline = job.is_the_cards_own and kept is None
+    inline = job.is_the_cards_own and kept is None and job.precision == "card"
     if not inline:
         code_canary(plan, job, ranks, say)
     run = run_of(plan, source, job, ranks)

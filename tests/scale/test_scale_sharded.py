@@ -1,9 +1,10 @@
 """Every system, sharded over two processes by FSDP2 (gloo), against the same card in one process; and what interrupts a job.
 
-One spawn runs all of it and returns a table; each test reads its row. The one-process run has neither DTensor nor messages.
+One spawn of two processes runs all of it and returns a table; each test reads its row. Two small ones stand beside it: a job whose last
+rank is killed, and three processes that go on from a checkpoint of two. The one-process run has neither DTensor nor messages.
 """
 
-import os
+import shutil
 
 import pytest
 import torch
@@ -11,43 +12,72 @@ import torch.multiprocessing as mp
 
 from sandbox.handoff.recipe import Recipe
 from sandbox.handoff.rules import RULES
+from sandbox.optimizers.adamw import AdamW
 from sandbox.run import Schedule
+from sandbox.scale.train import train
 from tests.scale import sharded_jobs
-from tests.scale.cards import card_of, text_in, tiny
+from tests.scale.cards import card_of, tiny
 from tests.scale.systems import SYSTEMS, rules_of
 
-STEPS = 20
+STEPS, EVERY = 20, 8
 # In float64 sums in another order differ by some 1e-16; twenty steps and Adam's division by small moments leave far less than this.
-TOLERANCE = dict.fromkeys(SYSTEMS, 1e-9)
-FUSED = ("AdamW", "AdaLomo", "GaLore", "RSO", "GradientDescent")
+TOLERANCE = 1e-9
+FUSED = ("AdamW", "AdaLomo", "GaLore", "RSO")
+RESUMED = (("GaLore", "stepwise"), ("AdaLomo", "fused"))
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    before, found = os.getcwd(), tmp_path_factory.mktemp("sharded")
-    os.chdir(found)
-    text_in(found)
-    yield found
-    os.chdir(before)
-
-
-@pytest.fixture(scope="module")
-def cards(folder):
-    """name -> path of its card."""
+def cards(place):
+    """(name, shell) -> path of its card."""
     problem, found = tiny("words.txt", width=16, batch_size=6, dtype="float64"), {}
     for name, rule in SYSTEMS.items():
         for shell in ("stepwise", "fused") if name in FUSED else ("stepwise",):
             recipe = Recipe(problem, rules_of(rule, problem), steps=STEPS, shell=shell, schedule=Schedule(STEPS, 3, 0.2))
-            found[name, shell] = str(card_of(recipe, folder / f"{name}-{shell}.json"))
+            found[name, shell] = str(card_of(recipe, place / f"{name}-{shell}.json"))
     return found
 
 
 @pytest.fixture(scope="module")
-def table(folder, cards):
+def single(place):
+    """A card in float32, and the same with bands for its own model."""
+    recipe = Recipe(tiny("words.txt", width=16, batch_size=6), AdamW(0.01), steps=STEPS)
+    path = card_of(recipe, place / "single.json")
+    train(path, foresee=place / "bands.json", say=lambda line: None)
+    return str(path), str(place / "bands.json")
+
+
+@pytest.fixture(scope="module")
+def killed(place, cards):
+    """(name, shell) -> the folder of a job on two ranks whose last rank was killed after ten steps, as it was found."""
+    found = {}
+    for key in RESUMED:
+        found[key] = place / f"killed-{key[0]}"
+        jobs = {"it": (cards[key], {"out": found[key], "checkpoint_every": EVERY, "fault": "killed"})}
+        with pytest.raises(mp.ProcessExitedException, match="SIGKILL"):
+            mp.spawn(sharded_jobs.run, (2, str(place), jobs, f"killed-{key[0]}-meeting"), 2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def table(place, cards, single, killed):
     jobs = {key: (path, {}) for key, path in cards.items()}
-    mp.spawn(sharded_jobs.run, (2, str(folder), jobs, "two"), 2)
-    return torch.load(folder / "two.pt", weights_only=False)
+    for key in RESUMED:
+        shutil.copytree(killed[key], again := place / f"again-{key[0]}")
+        jobs[key, "again"] = (cards[key], {"out": again, "checkpoint_every": EVERY})
+    path, bands = single
+    jobs |= {
+        "recomputed": (path, {"recompute": "blocks"}),
+        "compiled": (path, {"compile": "eager"}),
+        "in passes": (path, {"accumulate": 3}),
+        "bfloat16": (path, {"precision": "bfloat16", "steps": 3}),
+        "bands": (bands, {}),
+        "unsharded": (bands, {"fault": "unsharded"}),
+        "uneven": (path, {"batch": 5}),
+        "subspace": (path, {"shell": "subspace"}),
+    }
+    mp.spawn(sharded_jobs.run, (2, str(place), jobs, "two"), 2)
+    return torch.load(place / "two.pt", weights_only=False)
 
 
 def row(table, key):
@@ -64,8 +94,63 @@ def test_every_class_that_a_card_can_hold_is_trained():
 def test_twenty_steps_equal_one_process(name, table, cards):
     for shell in ("stepwise", "fused"):
         if (name, shell) in cards:
-            alone = sharded_jobs.outcome(cards[name, shell], {})
-            many = row(table, (name, shell))
-            assert many["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE[name], abs=0)
-            assert many["held_out"] == pytest.approx(alone["held_out"], rel=TOLERANCE[name], abs=0)
+            alone, many = sharded_jobs.outcome(cards[name, shell], {}), row(table, (name, shell))
+            assert many["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE, abs=0)
+            assert many["held_out"] == pytest.approx(alone["held_out"], rel=TOLERANCE, abs=0)
             assert len(set(many["losses"])) == STEPS  # it has moved
+
+
+@pytest.mark.parametrize("key", RESUMED)
+def test_a_job_whose_rank_was_killed_goes_on_where_it_was(key, table, killed):
+    """The same bits as without the kill, from the checkpoint before it."""
+    assert [path.name for path in sorted((killed[key] / "checkpoints").glob("step-*"))] == ["step-00000008"]
+    assert not (killed[key] / "losses.csv").exists()
+    again = row(table, (key, "again"))
+    assert any(line.startswith("goes on after step 8 of 20") for line in again["said"])
+    assert again["losses"] == row(table, key)["losses"] and again["held_out"] == row(table, key)["held_out"]
+
+
+@pytest.mark.parametrize("key", RESUMED)
+def test_one_process_goes_on_from_two(key, table, killed, cards, place):
+    shutil.copytree(killed[key], out := place / f"one-{key[0]}")
+    found = sharded_jobs.outcome(cards[key], {"out": out})
+    assert any(line.startswith("goes on after step 8 of 20") for line in found["said"])
+    assert found["losses"] == pytest.approx(row(table, key)["losses"], rel=TOLERANCE, abs=0)
+
+
+def test_three_processes_go_on_from_two(table, killed, cards, place):
+    jobs = {}
+    for key in RESUMED:
+        shutil.copytree(killed[key], out := place / f"three-{key[0]}")
+        jobs[key] = (cards[key], {"out": out})
+    mp.spawn(sharded_jobs.run, (3, str(place), jobs, "three"), 3)
+    found = torch.load(place / "three.pt", weights_only=False)
+    for key in RESUMED:
+        assert any(line.startswith("goes on after step 8 of 20") for line in row(found, key)["said"])
+        assert found[key]["losses"] == pytest.approx(row(table, key)["losses"], rel=TOLERANCE, abs=0)
+
+
+@pytest.mark.parametrize("way", ["recomputed", "compiled", "in passes"])
+def test_other_ways_to_the_same_numbers(way, table, single):
+    """float32: the tolerance of the card, which ten losses of float32 keep by a factor of 60."""
+    assert row(table, way)["losses"] == pytest.approx(sharded_jobs.outcome(single[0], {})["losses"], rel=1e-5, abs=0)
+
+
+def test_bfloat16_first_shows_the_losses_in_both_dtypes(table):
+    said = row(table, "bfloat16")["said"]
+    assert said[1].endswith("losses are those of the card (rtol 1e-05)") and "losses in bfloat16 are those" in said[2]
+
+
+def test_states_that_every_rank_holds_whole_are_caught(table):
+    assert row(table, "bands")["said"][-2].startswith("step 20 of 20") and len(table["bands"]["losses"]) == STEPS
+    found = table["unsharded"]
+    assert found["kind"] == "CanaryFailed"
+    assert found["refused"].startswith("states of all 2 ranks together must take") and ", 2.00 times; " in found["refused"]
+    assert "likeliest: it is whole on every rank, not sharded" in found["refused"]
+
+
+def test_what_cannot_be_dealt_out_is_refused_by_all_ranks(table):
+    assert table["uneven"]["refused"] == (
+        "the 5 windows of a step must be a multiple of 2 ranks x 1 passes = 2: give --batch 6, or another number of ranks"
+    )
+    assert table["subspace"]["refused"].startswith("the subspace shell puts its own layers into the model, which FSDP does not shard")
