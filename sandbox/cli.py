@@ -32,6 +32,7 @@ Out = Annotated[Path | None, typer.Option(help="where results are kept; default:
 Workers = Annotated[int | None, typer.Option(help="worker processes, one thread each; 0: in this process; default: one per core")]
 Coq = Annotated[Path | None, typer.Option("--coq", help="write every certificate as a Coq file into this folder, and let coqc check it")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="run again what is stored already")]
+GoOn = Annotated[bool, typer.Option("--go-on", help="take recorded rows of any code version as run, and run the rest")]
 Record = Annotated[bool, typer.Option("--record", help="export the rows of full and study claims to experiments/records/")]
 TierOption = Annotated[Literal["quick", "full", "study"], typer.Option(help="which claims to run; slower ones show their recorded rows")]
 
@@ -61,6 +62,7 @@ def check(
     tier: TierOption = "quick",
     workers: Workers = None,
     fresh: Fresh = False,
+    go_on: GoOn = False,
     record: Record = False,
     out: Out = None,
     as_json: Json = False,
@@ -74,7 +76,8 @@ def check(
     from sandbox.report.terminal import console, progress_bar, show
 
     bench = open_bench(root, out)
-    asked = order(bench, names or [], tier, workers=os.cpu_count() or 1 if workers is None else workers, fresh=fresh, record=record)
+    count = os.cpu_count() or 1 if workers is None else workers
+    asked = order(bench, names or [], tier, workers=count, fresh=fresh, record=record, go_on=go_on)
     try:
         with progress_bar() as progress:
             results = bench.run(asked, progress)
@@ -83,7 +86,7 @@ def check(
         raise typer.Exit(130) from None  # what shells expect after Ctrl-C
     chosen = [result for result in results if result.claim.id in asked.ids]
     slow = [r.claim for r in chosen if r.claim.tier != "quick" and r.origin == "measured"]
-    written = [*(bench.record(slow) if record else []), *_write(results, bench.out, bench.root)]
+    written = [*(bench.record(slow, go_on=go_on) if record else []), *_write(results, bench.out, bench.root)]
     if as_json:
         print_json([result.as_json() for result in chosen])
     else:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.ledger.check import Orders, check, record
 from sandbox.ledger.claim import TIERS, Claim, Tier
@@ -41,7 +42,7 @@ class Bench:
         slow = self._too_slow(order)
         ids = order.ids - slow
         with Store(self.ledger) as store, pool(order.workers) as executor:
-            orders = Orders(ids, ids if order.fresh else (), slots=max(1, 2 * order.workers))
+            orders = Orders(ids, ids if order.fresh else (), max(1, 2 * order.workers), ids if order.go_on else ())
             return check(self.experiments, store, orders, executor=executor, progress=progress)
 
     def require_writable(self) -> None:
@@ -49,12 +50,16 @@ class Bench:
         require_writable(self.out)
         require_writable(self.out / "cards")
 
-    def record(self, claims: Sequence[Claim]) -> list[Path]:
-        """Export the rows of these claims. Raises ValueError for none, and where one has rows missing at this code version."""
+    def record(self, claims: Sequence[Claim], *, go_on: bool = False) -> list[Path]:
+        """Export the rows of these claims, beside those of a record that was gone on with.
+
+        Raises ValueError for none, and where one has rows missing at this code version.
+        """
         if not claims:
             raise ValueError("a record holds claims of the full and study tiers, and none was run here: add --tier full")
         with Store(self.ledger) as store:
-            paths, incomplete = record(self.experiments, store, [claim.id for claim in claims])
+            ids = [claim.id for claim in claims]
+            paths, incomplete = record(self.experiments, store, ids, ids if go_on else ())
         if incomplete:
             raise ValueError(f"a record needs all rows at this code version; {', '.join(incomplete)} lack some: run them first")
         return paths
@@ -94,7 +99,7 @@ class Bench:
 class Order:
     """names: as they were asked for.  chosen: the claims they mean.  workers: 0 means in this process.  fresh: run stored rows again.
 
-    record: what is run will be recorded.
+    record: what is run will be recorded.  go_on: recorded rows of other code versions count as run.
     """
 
     names: tuple[str, ...]
@@ -103,6 +108,7 @@ class Order:
     workers: int
     fresh: bool = False
     record: bool = False
+    go_on: bool = False
 
     @property
     def ids(self) -> frozenset[str]:
@@ -115,6 +121,9 @@ def open_bench(root: Path | None, out: Path | None) -> Bench:
     return Bench(root, out.resolve() if out else root / "results", collect(root))
 
 
-def order(bench: Bench, names: Sequence[str], tier: Tier, *, workers: int, fresh: bool = False, record: bool = False) -> Order:
-    """Raises ValueError for an unknown name, with the nearest ones."""
-    return Order(tuple(names), choose(bench.experiments, names), tier, workers, fresh, record)
+def order(bench: Bench, names: Sequence[str], tier: Tier, **how: Any) -> Order:
+    """how: further fields of an Order. Raises ValueError for an unknown name, with the nearest ones, and for fresh rows that go on."""
+    made = Order(tuple(names), choose(bench.experiments, names), tier, **how)
+    if made.fresh and made.go_on:
+        raise ValueError("--fresh runs everything anew and --go-on takes what is recorded as run: give one of them")
+    return made

@@ -18,11 +18,15 @@ from sandbox.ledger.store import Store
 
 @dataclass(frozen=True)
 class Orders:
-    """run: ids to run where rows are missing.  anew: those of them whose stored rows are not used.  slots: tasks in flight at a time."""
+    """run: ids to run where rows are missing.  anew: those of them whose stored rows are not used.  slots: tasks in flight at a time.
+
+    going_on: those of them that take their recorded rows, of whatever code version, where nothing is stored; each keeps its version.
+    """
 
     run: Collection[str] = ()
     anew: Collection[str] = ()
     slots: int = 1
+    going_on: Collection[str] = ()
 
 
 def check(
@@ -48,11 +52,14 @@ def check(
     return tuple(results)
 
 
-def record(experiments: Sequence[Experiment], store: Store, ids: Collection[str]) -> tuple[list, list[str]]:
-    """Export the rows of these claims at this code version: (paths written, ids left out because rows are missing)."""
+def record(experiments: Sequence[Experiment], store: Store, ids: Collection[str], going_on: Collection[str] = ()) -> tuple[list, list[str]]:
+    """Export the rows of these claims at this code version: (paths written, ids left out because rows are missing).
+
+    going_on: those of them that were completed from a record; its rows count as there, and keep their version.
+    """
     paths, incomplete = [], []
     for experiment in experiments:
-        works = [work for work in _works(experiment, store, Orders()) if work.claim.id in ids]
+        works = [work for work in _works(experiment, store, Orders(going_on=going_on)) if work.claim.id in ids]
         whole = [work for work in works if not missing(work.claim, work.rows)]
         incomplete += [work.claim.id for work in works if work not in whole]
         if whole:
@@ -65,6 +72,9 @@ def _works(experiment: Experiment, store: Store, orders: Orders) -> list[Work]:
     anew = {claim.rows_of for claim in experiment.claims if claim.id in orders.anew}
     subjects = {claim.rows_of for claim in experiment.claims}
     rows = {subject: {} if subject in anew else store.rows(subject, experiment.code) for subject in subjects}
+    if going_on := {claim.rows_of for claim in experiment.claims if claim.id in orders.going_on}:
+        recorded = records.read(experiment)
+        rows |= {subject: recorded.get(subject, {}) | rows[subject] for subject in going_on}
     return [Work(experiment, claim, Reader(rows[claim.rows_of])) for claim in experiment.claims]
 
 

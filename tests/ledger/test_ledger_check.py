@@ -475,6 +475,39 @@ class TestRecords:
         with Store(folder.path / "ledger.sqlite") as store:
             assert record(collect(folder.path), store, ["toy.slow"]) == ([], ["toy.slow"])
 
+    def partly(self, folder):
+        """A record that lacks one of the two rows of toy.slow, made by other sources than those that are there now; an empty ledger."""
+        path = self.recorded(folder)
+        content = json.loads(path.read_text())
+        entry = content["subjects"]["toy"]
+        entry["rows"] = [row for row in entry["rows"] if (row["setting"]["x"], row["seed"]) != (4.0, 1)]
+        path.write_text(json.dumps(content))
+        (folder.path / "ledger.sqlite").unlink()
+        folder.edit("Question", "A question")
+        forget()
+        return path, entry["code"]
+
+    def test_a_record_of_other_sources_is_gone_on_with(self, folder):
+        path, old = self.partly(folder)
+        done = len(folder.calls)
+        assert run(folder, [])["toy.slow"].outcome is None
+        orders = Orders(["toy.slow"], going_on=["toy.slow"])
+        with Store(folder.path / "ledger.sqlite") as store:
+            results = {one.claim.id: one for one in check(collect(folder.path), store, orders)}
+            assert folder.calls[done:] == ["4.0 1"]  # the missing row alone
+            assert results["toy.slow"].outcome is not None
+            assert record(collect(folder.path), store, ["toy.slow"]) == ([], ["toy.slow"])
+            assert record(collect(folder.path), store, ["toy.slow"], ["toy.slow"]) == ([path], [])
+        rows = {(row["setting"]["x"], row["seed"]): row for row in json.loads(path.read_text())["subjects"]["toy"]["rows"]}
+        assert rows[4.0, 0]["code"] == old and "code" not in rows[4.0, 1]  # each row keeps the sources that made it
+        assert len(rows) == 9
+
+    def test_without_being_asked_nothing_goes_on_from_a_record(self, folder):
+        self.partly(folder)
+        done = len(folder.calls)
+        run(folder, ["toy.slow"])
+        assert sorted(folder.calls[done:]) == ["4.0 0", "4.0 1"]
+
     def test_measured_rows_of_this_code_come_before_recorded_ones(self, folder):
         self.recorded(folder)
         assert run(folder, [])["toy.slow"].origin == "measured"
