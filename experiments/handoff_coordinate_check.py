@@ -26,7 +26,7 @@ from typing import Any
 
 from sandbox.fit import Mean
 from sandbox.handoff.coordinates import Check, measure
-from sandbox.ledger.claim import Claim, Grid
+from sandbox.ledger.claim import Claim, Found, Grid
 from sandbox.verdict import Outcome
 
 NAMES = {
@@ -40,6 +40,11 @@ NAMES = {
 }
 EXPONENTS = {"adalomo": 0.5, "galore": 0.59}  # 1 for all others
 SEEDS = (0, 1, 2, 3)
+OPEN = {
+    "gwt": Found(Outcome.INCONCLUSIVE, "2026-11-22", "1.19 [1.07, 1.31]: the heavy tails of the first step spread the seeds"),
+    "adamw": Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.904 [0.885, 0.924]: up from 0.77 with 256 tokens, but on the edge of the margin"),
+    "adalomo": Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.424 [0.395, 0.452]: up from 0.30 with 256 tokens, the margin's edge inside"),
+}
 
 
 def check(method: str, predicted: Outcome, tokens: str = "", **fields: Any) -> Claim:
@@ -73,9 +78,9 @@ CLAIMS = (
     check("rso", Outcome.VIOLATED),
     check("adalomo", Outcome.VIOLATED),
     check("galore", Outcome.HOLDS),
-    check("gwt", Outcome.VIOLATED),
-    check("adamw", Outcome.HOLDS, ".few-tokens"),
-    check("adalomo", Outcome.HOLDS, ".few-tokens"),
+    check("gwt", Outcome.VIOLATED, found=OPEN["gwt"]),
+    check("adamw", Outcome.HOLDS, ".few-tokens", found=OPEN["adamw"]),
+    check("adalomo", Outcome.HOLDS, ".few-tokens", found=OPEN["adalomo"]),
     check("galore", Outcome.HOLDS, ".few-tokens"),
     check("rso", Outcome.VIOLATED, ".few-tokens"),
 )

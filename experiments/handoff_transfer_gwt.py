@@ -12,17 +12,19 @@ The model is Llama-like: 2 layers, heads of 16, untied head, 512 byte pairs of t
 parametrisation `mu` (sandbox/handoff/parametrisation.py) with base width 64. 256 tokens a step, 200 steps, warm-up over 10 % and a
 cosine to 10 % of the rate; held-out loss at the end. Widths 32, 64, 128, 256; 5 rates a factor of 2 apart and more while the best one
 of any seed is at an end; seeds 0, 1, 2, which fix data and weights for all rates. At width 512: half, predicted and double rate on the
-seeds 100 to 103. Every finished run is a row of results/ledger.sqlite; the same command goes on from there, and so it does
-on another machine that is given that file and the same sources. `sandbox check gwt.lr-transfer --tier study --record` puts the rows
-of the sweep, and of as much of the test as is done, into experiments/records/handoff_transfer_gwt.json.
+seeds 100 to 103. Every finished run is a row of results/ledger.sqlite; the same command goes on from there. What another
+machine has finished stands in experiments/records/handoff_transfer_gwt.json: add --go-on to take it as run, and --record to put
+the rest beside it.
 
 The predictions were committed before the first run of these settings. A trial on the seed 5000 at width 64 chose the middle of the grid.
 """
 
+from sandbox.handoff.transfer_cards import cards
 from sandbox.handoff.transfer_claims import width_claims
 from sandbox.handoff.transfer_runs import Setting
 from sandbox.verdict import Outcome
 
-__all__ = ["CLAIMS", "Setting"]  # a worker builds its settings from this module
+__all__ = ["CARDS", "CLAIMS", "Setting"]  # a worker builds its settings from this module
 
 CLAIMS = width_claims("gwt", transfer=Outcome.HOLDS, cost=Outcome.HOLDS)
+CARDS = cards("gwt")

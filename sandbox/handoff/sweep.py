@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.fit import Sample
-from sandbox.handoff.transfer import Line, best_log_rate, capped, line, mean_line
+from sandbox.handoff.transfer import Line, Regret, best_log_rate, capped, line, mean_line, rule
 from sandbox.ledger.claim import Rows, Setting, Task, refuse_repeated
 from sandbox.ledger.tuning import round_rate
 
@@ -26,8 +26,8 @@ class Swept:
     """setting: has a field `lr` and one named `along`; the values of both are ignored.  points: ascending.  centre: of the first grid.
 
     cap: losses above it count as it.  base: the point at which the rule is quoted.
-    A sample per seed holds `exponent`, `rate` (of its line at the base), `rate_P` for every point P (its own best one) and `edges`, the
-    number of points at which the best rate lies at the end of all that was tried.
+    A sample per seed holds `exponent`, `rate` (of its line at the base), `rate_P` for every point P (its own best one), `edges`, the
+    number of points at which the best rate lies at the end of all that was tried, and `rule`, what all seeds say together.
 
     Raises ValueError for fewer than two points or seeds, points that do not ascend, fewer than three rates, a centre or cap <= 0.
     """
@@ -116,13 +116,14 @@ class Swept:
 
     def samples(self, rows: Rows) -> tuple[tuple[Setting, tuple[Sample, ...]], ...]:
         edges = sum(bool(self._at_ends(rows, point, octaves)) for point, octaves in self.octaves(rows).items())
-        return ((self.setting, tuple(self._sample(rows, seed, edges) for seed in self.seeds)),)
+        shared = {"edges": edges, "rule": rule(self.lines(rows), self.points)}
+        return ((self.setting, tuple(self._sample(rows, seed, shared) for seed in self.seeds)),)
 
-    def _sample(self, rows: Rows, seed: int, edges: int) -> Sample:
+    def _sample(self, rows: Rows, seed: int, shared: Mapping[str, Any]) -> Sample:
         best = self.best(rows, seed)
         fitted = line(best, self.base)
         row = rows(self.at(self.points[-1], self.octaves(rows)[self.points[-1]][0]), seed)
-        values = {"exponent": fitted.exponent, "rate": fitted.rate(self.base), "edges": edges}
+        values = {"exponent": fitted.exponent, "rate": fitted.rate(self.base), **shared}
         return Sample(seed, values | {f"rate_{point:g}": math.exp(x) for point, x in best.items()}, row.code, row.date)
 
     @property
@@ -136,7 +137,8 @@ class Swept:
 class Carried:
     """sweep: says what is predicted.  point: the new width.  seeds: fresh ones.
 
-    A sample per seed holds the losses `half`, `predicted` and `double`, and `lr`, the rate that was predicted.
+    A sample per seed holds the losses `half`, `predicted` and `double`, `lr`, the rate that was predicted, and of all seeds together the
+    `rule` that predicted it and the `regret` with its 95 % interval.
 
     Raises ValueError where a seed was swept on, or the point lies inside the sweep.
     """
@@ -164,7 +166,11 @@ class Carried:
 
     def samples(self, rows: Rows) -> tuple[tuple[Setting, tuple[Sample, ...]], ...]:
         around = self.around(rows)
-        return ((around["predicted"], tuple(self._sample(rows, around, seed) for seed in self.seeds)),)
+        samples = [self._sample(rows, around, seed) for seed in self.seeds]
+        cost = Regret(self.sweep.cap)(samples, "regret")
+        found = {"value": cost.value, "low": cost.low, "high": cost.high, "width": self.point}
+        shared = {"rule": rule(self.sweep.lines(rows), self.sweep.points), "regret": found}
+        return ((around["predicted"], tuple(replace(one, values={**one.values, **shared}) for one in samples)),)
 
     def _sample(self, rows: Rows, around: Mapping[str, Setting], seed: int) -> Sample:
         found = {name: rows(setting, seed) for name, setting in around.items()}

@@ -15,6 +15,7 @@ The parabola is a choice, not a law: losses rise faster on the side of large rat
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +80,14 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
         raise ValueError(f"an interval over seeds needs at least 2 of them, got {len(values)}")
     half = float(t.ppf(0.5 + level / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
     return float(np.mean(values)) - half, float(np.mean(values)) + half
+
+
+def rule(lines: Sequence[Line], points: Sequence[float]) -> dict[str, Any]:
+    """What the lines of all seeds say together, as a card holds it: the exponent with its 95 % interval, and the rate at the base."""
+    low, high = interval([one.exponent for one in lines])
+    mean = mean_line(lines)
+    known = {"value": mean.exponent, "low": low, "high": high, "base_width": int(mean.base), "base_value": mean.rate(mean.base)}
+    return known | {"widths": list(points), "seeds": len(lines)}
 
 
 @dataclass(frozen=True)

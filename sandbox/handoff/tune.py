@@ -23,7 +23,7 @@ import torch
 from sandbox.fit import Sample
 from sandbox.handoff.parametrisation import Parametrisation, Parametrised, at_width
 from sandbox.handoff.sweep import Swept
-from sandbox.handoff.transfer import interval, mean_line
+from sandbox.handoff.transfer import interval, rule
 from sandbox.handoff.transfer_runs import BASE_WIDTH, CONTEXT, HEAD, METHODS, rules_of
 from sandbox.handoff.transfer_runs import Setting as Run
 from sandbox.ledger.claim import Task, plain, setting_hash
@@ -175,20 +175,12 @@ class Tune:
     def found(self, at: int | None = None) -> dict[str, Any]:
         """The fit as plain values. at: a width to predict the best rate for; every row must be there."""
         lines, plan = self.plan.lines(self), self.plan
-        slopes, rule = [one.exponent for one in lines], mean_line(lines)
-        low, high = interval(slopes)
         best = {width: geometric([self.plan.best(self, seed)[width] for seed in plan.seeds]) for width in plan.points}
         setting: Tuning = plan.setting
         return {
             "id": f"tune.{setting.optimizer}.{setting.parametrisation}",
             "status": "fitted",
-            "value": rule.exponent,
-            "low": low,
-            "high": high,
-            "widths": list(plan.points),
-            "seeds": len(plan.seeds),
-            "base_width": int(plan.base),
-            "base_value": rule.rate(plan.base),
+            **rule(lines, plan.points),
             "best": best,
             "predicted": geometric([math.log(one.rate(at)) for one in lines]) | {"width": at} if at else None,
             "seconds": self.seconds,

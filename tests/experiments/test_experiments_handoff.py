@@ -10,6 +10,8 @@ import torch
 from sandbox.fit import Sample
 from sandbox.handoff.coordinates import Check, change, inputs_of, moved, output_change
 from sandbox.handoff.parametrisation import HIDDEN
+from sandbox.handoff.recipe import Recipe, parts_of, recipe_of
+from sandbox.handoff.schema import ParametrisationPart, Transferred
 from sandbox.handoff.sweep import Carried, Swept
 from sandbox.handoff.transfer_claims import CAP, MARGIN, SEEDS
 from sandbox.handoff.transfer_runs import GAP, METHODS, Setting, problem_of, rules_of, trained
@@ -177,3 +179,24 @@ def test_a_coordinate_check_with_two_tokens_has_the_exponent_of_its_class(monkey
     monkeypatch.undo()
     many = [change(Check("adamw", on="fresh", batch=8), width, 0) for width in (64, 256)]
     assert many[1] / many[0] < 0.75 * 4
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_card_of_a_method_has_the_rule_of_its_sweep(module, name):
+    """Of the base width at the best rate there; the exponents are those of the parametrisation, and the regret is of the tested width."""
+    sweep, test = module[name].CLAIMS
+    (plain, behind, recipe), (tested, behind_tested, _) = module[name].CARDS
+    assert (plain, tested) == (f"{sweep.plan.setting.method}-width", f"{sweep.plan.setting.method}-width-tested")
+    assert (behind, behind_tested) == ((sweep.id,), (test.id,))
+    ((setting, samples),) = test.plan.samples(World(sweep.plan, -0.3).fill(test.plan))
+    made = recipe(setting, samples[0].values)
+    carried = Transferred.model_validate(made["transfer"]["lr"])
+    assert carried.value == pytest.approx(-0.3, abs=0.02)  # rates have three digits
+    assert carried.low <= carried.value <= carried.high
+    assert carried.base_value * (512 / carried.base_width) ** carried.value == pytest.approx(setting.lr, rel=0.01)
+    assert carried.regret.width == 512 and carried.regret.low <= carried.regret.value <= carried.regret.high < 0.02
+    assert {learning_rate(rule) for rule in made["rules"].values()} == {float(f"{carried.base_value:.3g}")}
+    exponents = ParametrisationPart.model_validate(made["parametrisation"]).exponents
+    assert exponents["embedding"] == 0.0 and exponents["query"] == {"adalomo": -0.5, "galore": -0.5}.get(setting.method, -1.0)
+    parts = parts_of(Recipe(made["problem"], made["rules"], made["steps"], schedule=made["schedule"]))
+    assert recipe_of(parts).rules == made["rules"]  # a card can hold it
