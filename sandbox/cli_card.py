@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -90,6 +90,41 @@ def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> Non
     else:
         typer.echo("\n".join(f"{path}: {problem}" for problem in problems) or f"{path}: verified")
     raise typer.Exit(1 if problems else 0)
+
+
+@card.command("export")
+def card_export(
+    path: Annotated[Path | None, typer.Argument(metavar="CARD", help="a settings card, JSON", show_default=False)] = None,
+    to: Annotated[Literal["hf", "torchtitan"], typer.Option(help="hf: TrainingArguments, YAML; torchtitan: Python")] = "hf",
+    other: Annotated[bool, typer.Option("--other-implementation", help="also where theirs is not ours, beyond 1e-3")] = False,
+    to_file: Annotated[Path | None, typer.Option("--out", help="file; default: it is printed")] = None,
+    table: Annotated[bool, typer.Option("--table", help="what LLaMA-Factory, axolotl, litgpt and CoLLiE can express")] = False,
+    as_json: Json = False,
+) -> None:
+    """A card in the names of another trainer, with what is lost and how far its optimizer goes from ours.
+
+    Example: sandbox card export results/cards/NAME.json --to torchtitan
+    """
+    if table:
+        from sandbox.handoff.export import others
+
+        return print_json(others.rows()) if as_json else typer.echo(others.table())
+    if path is None:
+        raise ValueError("an export needs a CARD, or --table for what four more trainers can say")
+    from sandbox.handoff.export.exporting import OtherImplementation, export
+    from sandbox.handoff.reading import put
+
+    try:
+        handed = export(path, to, other_implementation=other)
+    except OtherImplementation as refusal:
+        typer.echo(f"{path}: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+    if to_file is not None:
+        put(to_file, handed.exported.text)
+    if as_json:
+        return print_json([{"id": str(path), "status": "exported", "file": str(to_file) if to_file else None} | handed.as_json()])
+    typer.echo("\n".join(handed.remarks()), err=True)
+    typer.echo(f"wrote {to_file}" if to_file else handed.exported.text, nl=to_file is not None)
 
 
 @card.command("schema")

@@ -71,8 +71,12 @@ def as_text(card: Card) -> str:
 
 def write(card: Card, path: Path) -> None:
     """The file appears whole or not at all; a file that has the same content already is left alone."""
-    text = as_text(card)
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    put(path, as_text(card))
+
+
+def put(path: Path, text: str) -> None:
+    """See `write`."""
+    if path.exists() and path.read_bytes() == text.encode():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,0 +1,75 @@
+"""A card in another program's words, with what is lost and how far that program goes from ours; refused where it is too far."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sandbox.handoff.export.distance import LIMIT, Distance, of_torch, of_trainer
+from sandbox.handoff.export.hf import hf
+from sandbox.handoff.export.torchtitan import native_optimizer, torchtitan
+from sandbox.handoff.export.words import Exported
+from sandbox.handoff.reading import read
+from sandbox.handoff.recipe import Recipe, recipe_of
+from sandbox.handoff.schema import Card
+from sandbox.handoff.verify import weak
+
+Consumer = Literal["hf", "torchtitan"]
+
+
+class OtherImplementation(Exception):
+    """What the consumer runs under these names is not what the card was measured with; the message says how far it is."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """distance: None where the consumer runs our own code, or where `unmeasured` says why there is none."""
+
+    exported: Exported
+    distance: Distance | None
+    unmeasured: str = ""
+
+    def remarks(self) -> list[str]:
+        """What a reader must know beside the file, a sentence each."""
+        lines = [f"lost: {one}" for one in self.exported.lost]
+        if self.exported.same_code:
+            return [*lines, "distance: none, it runs the card's own shell"]
+        return [*lines, f"distance: {self.distance or f'not measured, {self.unmeasured}'}"]
+
+    def as_json(self) -> dict[str, Any]:
+        one, far = self.exported, self.distance
+        lost = [{"field": x.field, "value": x.value, "instead": x.instead} for x in one.lost]
+        measured = far and {"value": far.value, "worst": far.worst, "tensor": far.tensor, "what": far.what}
+        return {"text": one.text, "lost": lost, "same_code": one.same_code, "distance": measured, "unmeasured": self.unmeasured}
+
+
+def export(path: Path, to: Consumer, *, other_implementation: bool = False) -> Handed:
+    """Raises ValueError for a card that may not be used and for an optimizer that the consumer has no name for; OtherImplementation where
+    its own goes more than LIMIT of the way from ours, or could not be compared, unless that is asked for.
+    """
+    card, problems = read(path)
+    problems += weak(card)
+    if problems:
+        raise ValueError(f"{path} may not be used: {problems[0]}")
+    recipe = recipe_of(card, (path.parent,))
+    kinds = {name: role.kind for name, role in recipe.problem.roles.items()}
+    exported = hf(card, kinds) if to == "hf" else torchtitan(card, kinds, str(path))
+    if exported.same_code:
+        return Handed(exported, None)
+    try:
+        handed = Handed(exported, measured(card, recipe, exported, kinds))
+    except ValueError as error:
+        handed = Handed(exported, None, str(error))
+    if not other_implementation and (handed.distance is None or not handed.distance.value <= LIMIT):
+        what = str(handed.distance) if handed.distance else f"it was not compared with ours: {handed.unmeasured}"
+        raise OtherImplementation(
+            f"{what}; more than {LIMIT:g} is another optimizer: use sandbox.handoff.optimizer, or add --other-implementation"
+        )
+    return handed
+
+
+def measured(card: Card, recipe: Recipe, exported: Exported, kinds: dict[str, str]) -> Distance:
+    """Raises ValueError where the comparison cannot be made here."""
+    if exported.consumer == "hf":
+        return of_trainer(card, recipe, exported.arguments or {})
+    name = card.optimizer.rule["type"]
+    return of_torch(card, recipe, lambda model: native_optimizer(card, kinds, model), f"torch.optim.{name}, which torchtitan takes,")
