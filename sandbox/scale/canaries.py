@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from sandbox.handoff.canary import difference, rtol_of
+from sandbox.handoff.canary import difference, rtol_bfloat16
 from sandbox.handoff.schema import CANARY_STEPS, Card
 from sandbox.models.initial import initial
 from sandbox.models.llama import LlamaConfig
@@ -29,17 +30,24 @@ class CanaryFailed(Exception):
 
 def code_canary(plan: Plan, job: Job, ranks: Ranks, say: Callable[[str], None]) -> None:
     """Raises CanaryFailed where the ten losses of the card do not come out."""
-    for precision in dict.fromkeys(("card", job.precision)):
-        now = replace(job, precision=precision)
-        run = small_run(plan, now, ranks)
-        for _ in range(CANARY_STEPS):
-            if not math.isfinite(run.step()):
-                break
-        check(plan.card, run.losses, now, say)
+    exact = replace(job, precision="card")
+    check(plan.card, ten(small_run(plan, exact, ranks)), plan.card.canary.rtol, say)
+    if job.precision != "card":
+        rounded = small_run(plan, exact, ranks, lambda w: w.bfloat16().to(w.dtype))
+        rtol = rtol_bfloat16(plan.card.canary, ten(rounded))
+        check(plan.card, ten(small_run(plan, job, ranks)), rtol, say, f" in {job.precision}")
 
 
-def small_run(plan: Plan, job: Job, ranks: Ranks) -> Run:
-    """The card's own run, made the way of this job; its rows are too few to be added up in passes."""
+def ten(run: Run) -> list[float]:
+    """Its first ten losses, or fewer where one is not finite."""
+    for _ in range(CANARY_STEPS):
+        if not math.isfinite(run.step()):
+            break
+    return run.losses
+
+
+def small_run(plan: Plan, job: Job, ranks: Ranks, rounded: Callable[[Tensor], Tensor] = Tensor.clone) -> Run:
+    """The card's own run, made the way of this job; its rows are too few to be added up in passes. rounded: of the initial weights."""
     recipe, seed = plan.recipe, plan.card.canary.seed
     config, dtype = recipe.problem.model, getattr(torch, recipe.problem.dtype)
     start, rules = initial(config, seed, dtype), recipe.rules
@@ -49,14 +57,12 @@ def small_run(plan: Plan, job: Job, ranks: Ranks) -> Run:
     rules = {name: rules[ours(name)] for name in trainee.shapes}
     small = Plan(plan.card, recipe, trainee, recipe.problem, rules, {}, recipe.schedule, plan.shell, CANARY_STEPS, seed)
     once = Job(device=job.device, precision=job.precision, recompute=job.recompute, compile=job.compile)
-    return made(small, lambda name: start[ours(name)], Drawn(recipe.problem, seed), once, ranks)
+    return made(small, lambda name: rounded(start[ours(name)]), Drawn(recipe.problem, seed), once, ranks)
 
 
-def check(card: Card, losses: list[float], job: Job, say: Callable[[str], None]) -> None:
+def check(card: Card, losses: list[float], rtol: float, say: Callable[[str], None], where: str = "") -> None:
     """Raises CanaryFailed."""
-    rtol = rtol_of(card.canary, job.precision)
     problem = difference(card.canary, losses, rtol)
     if problem:
         raise CanaryFailed(problem)
-    where = "" if job.precision == "card" else f" in {job.precision}"
-    say(f"the first {len(losses)} losses{where} are those of the card (rtol {rtol:g})")
+    say(f"the first {len(losses)} losses{where} are those of the card (rtol {rtol:.3g})")

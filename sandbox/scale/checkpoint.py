@@ -10,7 +10,9 @@ generator has to be kept.
 import json
 import os
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
         folder.mkdir(parents=True, exist_ok=True)
     ranks.wait()
     state = {"model": get_model_state_dict(model), "optimizer": get_optimizer_state_dict(model, optimizer)}
-    dcp.save(state, checkpoint_id=aside, no_dist=ranks.mesh is None)
+    with quietly():
+        dcp.save(state, checkpoint_id=aside, no_dist=ranks.mesh is None)
     ranks.wait()
     if ranks.rank == 0:
         (aside / PROGRESS).write_text(json.dumps(progress | {"step": step}))
@@ -50,11 +53,22 @@ def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
     ranks.wait()
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """torch says that one process without a group is one process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled, unavailable or uninitialized")
+        yield
+
+
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, ranks: Ranks) -> None:
     """Fills the model and the optimizer, which are fresh, on whatever number of ranks they lie."""
+    for w in [w for w, entry in optimizer.state.items() if not entry]:
+        del optimizer.state[w]  # torch takes an entry that is empty for a state
     state = {"optimizer": get_optimizer_state_dict(model, optimizer)}  # takes a step of zero gradients, to have a state to fill
     state["model"] = get_model_state_dict(model)
-    dcp.load(state, checkpoint_id=path, no_dist=ranks.mesh is None)
+    with quietly():
+        dcp.load(state, checkpoint_id=path, no_dist=ranks.mesh is None)
     set_model_state_dict(model, state["model"])
     set_optimizer_state_dict(model, optimizer, state["optimizer"])
 

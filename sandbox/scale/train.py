@@ -117,7 +117,7 @@ def _guarded(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tupl
     """Raises CanaryFailed after a step that must not be followed by another."""
     made, loss = len(run.losses), run.losses[-1]
     if inline and made == min(CANARY_STEPS, plan.steps):
-        check(plan.card, run.losses, job, say)
+        check(plan.card, run.losses, plan.card.canary.rtol, say)
     if not math.isfinite(loss):
         kept = "the checkpoints before it are kept" if job.checkpoint_every and made > job.checkpoint_every else "nothing was written"
         raise CanaryFailed(f"the loss before step {made - 1} is {loss}; {made - 1} steps were made, {kept}")
