@@ -16,6 +16,9 @@ from sandbox.handoff.preflight.systems import Model, System, system
 from sandbox.handoff.preflight.traces import Traces, model_of
 from sandbox.memory.timeline import Timeline
 
+STRIDE = 4  # from one batch that is tried to the next
+MOST_TRIES = 12  # batches between two of those
+
 
 @dataclass(frozen=True)
 class Preflight:
@@ -66,8 +69,8 @@ class Flight:
     def parameters(self) -> int:
         return sum(map(prod, self.model.shapes.values()))
 
-    def of(self, chosen: System) -> Preflight:
-        """Raises ValueError where the system does not fit the model."""
+    def of(self, chosen: System, *, exact: bool = True) -> Preflight:
+        """exact: see `_largest`. Raises ValueError where the system does not fit the model."""
         ask, rank = self.ask, Rank(self.ask, self.model, chosen)
         peak_of = self._peaks(rank)
         at, held = peak_of(ask.sequences)
@@ -81,7 +84,7 @@ class Flight:
             peak,
             at,
             ask.card is None or peak <= ask.card.memory,
-            self._largest(peak_of, ask.card.memory) if ask.card else None,
+            self._largest(peak_of, ask.card.memory, exact=exact) if ask.card else None,
             least,
             saved,
             asdict(sent(rank)) | {"total": sent(rank).total},
@@ -91,11 +94,14 @@ class Flight:
         )
 
     def each(self, names: Sequence[str], rank: int | None, say: Callable[[str], None]) -> Iterator[Preflight | Refused]:
-        """One system after the other; those that do not fit the model say why. say: is told the name before its turn."""
+        """One system after the other, the largest batch of each by its first answer; those that do not fit the model say why.
+
+        say: is told the name before its turn.
+        """
         for name in names:
             say(name)
             try:
-                yield self.of(system(name, self.model, rank))
+                yield self.of(system(name, self.model, rank), exact=False)
             except ValueError as error:
                 yield Refused(name, str(error))
 
@@ -134,21 +140,32 @@ class Flight:
 
         return peak
 
-    def _largest(self, peak_of: Callable[[int], tuple[str, Moment]], memory: int) -> int:
-        """Sequences of all ranks; a peak only grows with the batch."""
+    def _largest(self, peak_of: Callable[[int], tuple[str, Moment]], memory: int, *, exact: bool) -> int:
+        """Sequences of all ranks. A peak is the largest of sums that are linear in the batch, so it lies below every chord: what fits
+        by the chord between two batches fits, and the answer is found from below; not exact: the first such answer, which may be
+        a little short.
+        """
 
-        def fits(sequences: int) -> bool:
-            return sum(peak_of(sequences)[1].values()) <= memory
+        def peak(sequences: int) -> int:
+            return sum(peak_of(sequences)[1].values())
 
-        if not fits(1):
+        low, high = (1, peak(1)), (2, peak(2))
+        if low[1] > memory:
             return 0
-        low, high = 1, 2
-        while high < MOST_BATCH and fits(high):
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low * self.ask.world
+        while high[1] <= memory and high[0] < MOST_BATCH:
+            low, high = high, (STRIDE * high[0], peak(STRIDE * high[0]))
+        for _ in range(MOST_TRIES if exact else 1):
+            share = (memory - low[1]) / max(1, high[1] - low[1])
+            most = max(low[0], min(high[0] - 1, int(low[0] + share * (high[0] - low[0]))))
+            if not exact or high[0] - low[0] == 1:
+                break
+            if (here := peak(most)) > memory:  # by the rounding of sizes alone
+                high = most, here
+            elif (beyond := peak(most + 1)) > memory:
+                break
+            else:
+                low = most + 1, beyond
+        return most * self.ask.world
 
     def _saved(self, chosen: System) -> int:
         if chosen.way in ("in place", "forward mode"):

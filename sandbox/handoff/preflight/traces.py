@@ -1,8 +1,4 @@
-"""Timelines of a model for any batch: two batches are run on fake tensors, the others lie on the line between them.
-
-Every number of a timeline is linear in the number of sequences from two on (with one, some copies become views), so a batch of one
-is run by itself. Systems that train in the same way share what was run.
-"""
+"""Timelines of a model by batch. Systems that train in the same way share what was run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,11 +9,10 @@ from torch import nn
 from sandbox.handoff.preflight.asked import DTYPES, Ask
 from sandbox.handoff.preflight.systems import Model, System
 from sandbox.memory.passes import Program, backprop, forward_only
-from sandbox.memory.timeline import Parts, Timeline
+from sandbox.memory.timeline import Timeline
 from sandbox.models.roles import roles
 from sandbox.shells.subspace import require_compressible, swapped
 
-FEW, MORE = 2, 4  # sequences of the two batches
 Key = tuple[str, int | None, int]
 
 
@@ -40,11 +35,6 @@ class Traces:
 
     def of(self, system: System, sequences: int) -> Timeline:
         """Raises ValueError where the layers of a system do not fit the model."""
-        if sequences in (1, FEW, MORE):
-            return self._run(system, sequences)
-        return between(self._run(system, FEW), self._run(system, MORE), (sequences - FEW) / (MORE - FEW))
-
-    def _run(self, system: System, sequences: int) -> Timeline:
         way = "backprop" if system.way in ("stepwise", "fused") else system.way
         key = way, system.rank if way == "subspace" else None, sequences
         if key not in self._known:
@@ -88,26 +78,3 @@ def compress(model: nn.Module, system: System, of: Model, compute: torch.dtype) 
             require_compressible(model, name, replace(system.rules[name], rank=1))
             layer = swapped(model, name, system.rank or 1, None)
             layer.W, layer.P = layer.W.to(compute), layer.P.to(compute)
-
-
-def between(few: Timeline, more: Timeline, share: float) -> Timeline:
-    """The timeline that lies at `share` of the way from one to the other; beyond 1 it goes on.
-
-    Raises ValueError where the two are not of the same segments.
-    """
-    if [(s.name, s.block) for s in few] != [(s.name, s.block) for s in more]:
-        raise ValueError("two batches of one model must have the same course")
-    return tuple(
-        replace(
-            a,
-            freed=_at(a.freed, b.freed, share),
-            held=_at(a.held, b.held, share),
-            at_end=_at(a.at_end, b.at_end, share),
-            adds=round(a.adds + share * (b.adds - a.adds)),
-        )
-        for a, b in zip(few, more, strict=True)
-    )
-
-
-def _at(a: Parts, b: Parts, share: float) -> Parts:
-    return a.plus(b.minus(a), share)
