@@ -16,7 +16,7 @@ Run:    sandbox check adam-mini.snr.value --tier full
 GPT-like, 1 layer, width 32, feed-forward 128, real text by characters, 512 tokens a step; 500 steps of Adam, lr 3e-3, betas
 (0.9, 0.95); 6 seeds. With that beta2 an entry's own noise limits the SNR to (1 + beta2) / (1 - beta2) / 2 = 19.5 for Gaussian
 gradients. SlimAdam reports the sides for larger models; Adam-mini takes fan-in everywhere. Found: its sides, but for the value
-matrix, where 6 seeds decide neither and 96 (`adam_mini_snr_more`) find fan-out; the down projection gains most, 0.97 against 0.88 in cosine.
+matrix: 6 seeds decide neither, 96 (`adam_mini_snr_more`) find fan-out; the down projection gains most, 0.97 against 0.88 in cosine.
 
 The predictions were committed before the first run of this file.
 """
