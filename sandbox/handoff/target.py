@@ -28,7 +28,7 @@ from sandbox.models.llama import LlamaConfig
 STEPS = ("1", "2", "10")
 FALSE_ALARMS = 0.01
 FLOOR = 0.01  # half width of every band, relative; see tests/scale: bfloat16 moved losses by 0.3 % and ratios by less
-ALIKE = 1.5  # factors of kinds that differ by less have one cause
+MOVED, ALIKE = 1.1, 1.5  # all kinds off by more than the first, and by factors closer than the second, have one cause
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,12 @@ def _off(band: Band, value: float) -> float:
 def _causes(bad: Mapping[str, float], off: Mapping[str, float], step: str, framed: Sequence[str]) -> tuple[str, ...]:
     """What explains which kinds are off, likeliest first."""
     factor = math.exp(float(np.mean([math.log(x) for x in bad.values() if x > 0] or [0.0])))
-    alike = max(off.values()) < ALIKE * min(x for x in off.values() if x > 0) if any(x > 0 for x in off.values()) else False
+    logs = [math.log(x) if x > 0 else -math.inf for x in off.values()]
+    together = min(logs) > math.log(MOVED) or max(logs) < -math.log(MOVED)
+    alike = together and max(logs) - min(logs) < math.log(ALIKE)
     rate, betas = f"a learning rate {factor:.3g} times the foreseen one", "another beta, or averages that are lost between steps"
     frame = f"a frame whose scale is dropped or doubled (its steps are {factor:.3g} times the foreseen ones)"
-    if alike or len(bad) == len(off):
+    if alike:
         return rate, "another warm-up or schedule", "factors of the learning rate for another width"
     if framed and set(bad) <= set(framed):
         return frame, "a frame on the other side of a matrix that is stored transposed", "a frame of another rank or refresh"

@@ -20,8 +20,10 @@ from tests.scale.cards import card_of, tiny
 from tests.scale.systems import SYSTEMS, rules_of
 
 STEPS, EVERY = 20, 8
-# In float64 sums in another order differ by some 1e-16; twenty steps and Adam's division by small moments leave far less than this.
-TOLERANCE = 1e-9
+# In float64 sums in another order differ by some 1e-16, which twenty steps leave at 1e-16 to 1e-13.
+TOLERANCE = 1e-10
+# CAME divides by the root of (u - m)^2 + 1e-16, which turns a difference of 1e-16 into one of up to 1e-8 near u = m; the goal is 1e-5.
+OF = dict.fromkeys(SYSTEMS, TOLERANCE) | {"CAME": 1e-6}
 FUSED = ("AdamW", "AdaLomo", "GaLore", "RSO")
 RESUMED = (("GaLore", "stepwise"), ("AdaLomo", "fused"))
 pytestmark = pytest.mark.slow
@@ -95,8 +97,8 @@ def test_twenty_steps_equal_one_process(name, table, cards):
     for shell in ("stepwise", "fused"):
         if (name, shell) in cards:
             alone, many = sharded_jobs.outcome(cards[name, shell], {}), row(table, (name, shell))
-            assert many["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE, abs=0)
-            assert many["held_out"] == pytest.approx(alone["held_out"], rel=TOLERANCE, abs=0)
+            assert many["losses"] == pytest.approx(alone["losses"], rel=OF[name], abs=0)
+            assert many["held_out"] == pytest.approx(alone["held_out"], rel=OF[name], abs=0)
             assert len(set(many["losses"])) == STEPS  # it has moved
 
 
