@@ -106,7 +106,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) is Literal:
         return any(type(value) is type(one) and value == one for one in get_args(hint))
     if get_origin(hint) is tuple:
-        return isinstance(value, tuple)
+        kinds = get_args(hint) if Ellipsis not in get_args(hint) else get_args(hint)[:1] * len(value if isinstance(value, tuple) else ())
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is hint if hint in (int, str, bool, NoneType) else True
