@@ -24,7 +24,7 @@ matrix, the mass of both tables to 5 % by coloured probes, |H|^2 by 100 random p
 batch, one chain. The papers show pictures at one vocabulary; the numbers of the dossier were single runs of 2,000 steps.
 
 The predictions were committed before any run of this file, with the dossier's single runs in view. What 5 seeds leave open is asked
-again in `hessian_of_transformers_more` where at most 20 seeds would decide it.
+again in `hessian_of_transformers_more` where at most 20 seeds would decide it, and all but `tokens` is decided there.
 """
 
 from sandbox.fit import Mean, PairedDifference
