@@ -133,6 +133,14 @@ def test_the_test_runs_around_what_the_sweep_predicts():
     assert samples[0].values["half"] > samples[0].values["predicted"] < samples[0].values["double"]
 
 
+def test_half_is_the_smaller_rate_and_double_the_larger():
+    """Where the law has its best rate an octave above the prediction the double rate is best, an octave below the half."""
+    for bias, best in ((1.0, "double"), (-1.0, "half")):
+        plan = Carried(sweep(), 512, (100, 101))
+        ((_, samples),) = plan.samples(done(plan, World(-0.5, bias=bias)))
+        assert min(("half", "predicted", "double"), key=samples[0].values.__getitem__) == best
+
+
 def test_a_shifted_law_costs_what_the_parabola_says():
     """An octave off costs the curvature, 0.05; nothing off costs nothing."""
     for bias, cost in ((0.0, 0.0), (1.0, 0.05), (-1.0, 0.05)):

@@ -99,6 +99,22 @@ def test_the_interval_of_a_regret_covers_it():
         assert shift == 0 or covered == pytest.approx(950, abs=28)
 
 
+@pytest.mark.parametrize("key", ["half", "predicted", "double"])
+def test_the_standard_error_of_a_regret_is_the_slope_of_its_value(key):
+    """Noise of 1e-4 in one of the three losses: the error is that noise's times the derivative of the value by that loss, taken here by
+    a central difference; the second-order part is 1e-4 of it."""
+    noise = np.array([1.0, -2.0, 0.5, 0.5]) * 1e-4
+
+    def fit(e):
+        plain = losses_at(0.8, 0.05, np.zeros(4))
+        return Regret(CAP)(
+            [Sample(i, one.values | {key: one.values[key] + x}) for i, (one, x) in enumerate(zip(plain, e, strict=True))], "q"
+        )
+
+    derivative = (fit(np.full(4, 1e-5)).value - fit(np.full(4, -1e-5)).value) / 2e-5
+    assert fit(noise).se == pytest.approx(abs(derivative) * noise.std(ddof=1) / 2, rel=1e-2)
+
+
 def test_without_a_minimum_the_better_neighbour_is_what_was_lost():
     concave = [Sample(i, {"half": 4.0, "predicted": 3.9 + 0.01 * i, "double": 3.0}) for i in range(3)]
     fit = Regret(CAP)(concave, "q")
