@@ -21,8 +21,7 @@ import torch
 from torch import nn
 from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer
 
-from sandbox.handoff.optimizer import SHELLS, rules_for
-from sandbox.handoff.reading import read
+from sandbox.handoff.for_trainers import SHELLS, rules_for, usable
 from sandbox.handoff.schema import Card
 from sandbox.models.roles import TOKENS, Role, Row, linear, number, row
 from sandbox.optimizers.base import Rule
@@ -52,7 +51,7 @@ class CardOptimizers(OptimizersContainer):
     def __init__(self, config: Config, *, model_parts: list[nn.Module]) -> None:
         if config.param_groups or config.optimizer_factory_kwargs_by_name:
             raise ValueError("a card says what each tensor gets: leave param_groups and optimizer_factory_kwargs_by_name empty")
-        self.card, self.model_parts = usable(config.card), model_parts
+        self.card, self.model_parts = usable(Path(config.card)), model_parts
         self._rules = [rules_for(self.card, part, lr=config.lr, overrides=overrides(part)) for part in model_parts]
         self.optimizers = [_shell(self.card, part, rules) for part, rules in zip(model_parts, self._rules, strict=True)]
         tensors = [w for made in self.optimizers for group in made.param_groups for w in group["params"]]
@@ -78,20 +77,12 @@ class CardOptimizers(OptimizersContainer):
 
 def schedule(card: str, steps: int) -> LRSchedulersContainer.Config:
     """The card's schedule in torchtitan's words, the same factors; constant where the card has none."""
-    part = usable(card).schedule
+    part = usable(Path(card)).schedule
     if part is None:
         return LRSchedulersContainer.Config(warmup_steps=0, total_steps=steps, decay_ratio=0.0, min_lr_factor=1.0)
     return LRSchedulersContainer.Config(
         warmup_steps=part.warmup, total_steps=part.total, decay_ratio=None, decay_type="cosine", min_lr_factor=part.floor
     )
-
-
-def usable(path: str) -> Card:
-    """Raises ValueError for a card that was changed."""
-    card, problems = read(Path(path))
-    if problems:
-        raise ValueError(f"the card may not be used: {problems[0]}")
-    return card
 
 
 def fresh(rule: Rule, w: torch.Tensor) -> dict[str, Any]:

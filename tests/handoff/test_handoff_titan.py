@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sandbox.handoff.canary import canary, forecast
-from sandbox.handoff.optimizer import optimizer, scheduler
+from sandbox.handoff.for_trainers import optimizer, scheduler
 from sandbox.handoff.reading import write
 from sandbox.handoff.recipe import Recipe, parts_of
 from sandbox.handoff.schema import SCHEMA, sealed

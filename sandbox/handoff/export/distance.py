@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sandbox.handoff.export.their_llama import Windows, their_llama
-from sandbox.handoff.optimizer import optimizer, scheduler
+from sandbox.handoff.for_trainers import optimizer, scheduler
 from sandbox.handoff.recipe import Recipe
 from sandbox.handoff.schema import CANARY_STEPS, Card
 

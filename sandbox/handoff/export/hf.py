@@ -45,7 +45,7 @@ def hf(card: Card, kinds: Mapping[str, str]) -> Exported:
     if name not in NAMES:
         raise ValueError(
             f"TrainingArguments has no name for {name}; give the Trainer the card's own shell instead: "
-            "Trainer(optimizers=(made := sandbox.handoff.optimizer.optimizer(card, model), scheduler(card, made)))"
+            "Trainer(optimizers=(made := sandbox.handoff.optimizer(card, model), sandbox.handoff.scheduler(card, made)))"
         )
     own, lost = NAMES[name](card, kinds)
     lost = [*lost, *_common(card)]

@@ -189,7 +189,7 @@ def of_card(path: Path, model: Model, ask: Ask) -> System:
 
     Raises ValueError for a card that may not be used, or whose rules do not fit the target.
     """
-    from sandbox.handoff.optimizer import rules_for
+    from sandbox.handoff.for_trainers import rules_for
     from sandbox.handoff.reading import read
     from sandbox.handoff.verify import weak
 

@@ -8,62 +8,42 @@ import pytest
 import torch
 from torch import nn
 
-from sandbox.handoff.canary import RTOL, canary, difference, forecast
-from sandbox.handoff.optimizer import described, in_order, optimizer, places, rules_for, scheduler
+from sandbox.handoff.canary import RTOL, difference
+from sandbox.handoff.export.their_llama import Windows, their_llama, their_name
+from sandbox.handoff.for_trainers import described, in_order, optimizer, places, rules_for, scheduler
 from sandbox.handoff.reading import read, write
-from sandbox.handoff.recipe import Recipe, parts_of
-from sandbox.handoff.schema import SCHEMA, ParametrisationPart, Transferred, sealed
+from sandbox.handoff.schema import ParametrisationPart, Transferred
 from sandbox.models.cuts import adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import build, roles_of
-from sandbox.models.language import LanguageProblem, fitted
 from sandbox.models.llama import LlamaConfig
 from sandbox.models.roles import roles
-from sandbox.models.tokenizers import Characters
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.rso import RSO
-from sandbox.run import Schedule
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
-
-WORDS = "the quick brown fox jumps over the lazy dog and the small grey cat looks on\n"
-HIDDEN = ("query", "key", "value", "attention_out", "ffn_in", "ffn_gate", "ffn_out")
-EVIDENCE = {
-    "claim": "a.b", "statement": "s", "outcome": "HOLDS", "low": 0.0, "value": 0.0, "high": 0.0, "limit": 0.0, "margin": None, "seeds": 2,
-    "code": "", "date": "", "versions": {}, "bound_digest": None,
-}  # fmt: skip
+from tests.handoff.made import HIDDEN, card_of, on_hidden, problem_in
 
 
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory):
-    path = tmp_path_factory.mktemp("text") / "words.txt"
-    path.write_text("".join(WORDS[i % 7 :] for i in range(200)), encoding="utf-8")
-    model = LlamaConfig(vocab=30, width=16, layers=2, heads=4, kv_heads=2, context=8, ffn=24, std=0.2)
-    return fitted(LanguageProblem(model, text=str(path), tokenizer=Characters(), batch_size=2))
+    return problem_in(tmp_path_factory.mktemp("text"))
 
 
 def methods(problem):
     """One of each kind: entrywise, cut by heads, factored, a frame from data, a frame that draws."""
     cuts = adam_mini(problem.roles, problem.shapes)
-    on_hidden = lambda framed, rule: {n: framed if role.kind in HIDDEN else rule for n, role in problem.roles.items()}  # noqa: E731
     return {
         "adamw": AdamW(0.02, weight_decay=0.1),
         "adam-mini": {name: AdamMini(0.02, n_blocks=cut.n_blocks, dim=cut.dim) for name, cut in cuts.items()},
         "adalomo": AdaLomo(0.05),
-        "galore": on_hidden(GaLore(Adam(0.02), rank=2, update_gap=3), Adam(0.01)),
-        "rso": on_hidden(RSO(Adam(0.02), rank=2, update_gap=3), Adam(0.02)),
+        "galore": on_hidden(problem, GaLore(Adam(0.02), rank=2, update_gap=3), Adam(0.01)),
+        "rso": on_hidden(problem, RSO(Adam(0.02), rank=2, update_gap=3), Adam(0.02)),
     }
-
-
-def card_of(problem, rules, **changes):
-    recipe = Recipe(problem, rules, steps=50, shell=changes.pop("shell", "stepwise"), schedule=Schedule(50, 5, 0.1))
-    data = {key: getattr(parts_of(recipe), key) for key in ("optimizer", "schedule", "model", "data", "parametrisation")}
-    rest = {"transfer": None, "evidence": [EVIDENCE], "canary": canary(recipe), "forecast": forecast(recipe), "unvalidated": []}
-    return sealed({"schema": SCHEMA} | data | rest | changes)
 
 
 def plain_loop(model, problem, card, loss_of):
@@ -83,35 +63,10 @@ def our_loss(model, batch):
     return nn.functional.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
 
 
-THEIR_NAMES = {
-    "embedding": "model.embed_tokens", "head": "lm_head", "norm": "model.norm", "attention.query": "self_attn.q_proj",
-    "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj", "attention.out": "self_attn.o_proj",
-    "ffn.gate": "mlp.gate_proj", "ffn.up": "mlp.up_proj", "ffn.down": "mlp.down_proj",
-    "attention_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
-}  # fmt: skip
-
-
-def their_name(name):
-    *before, rest = name.removesuffix(".weight").split(".", 2) if name.startswith("blocks.") else (name.removesuffix(".weight"),)
-    return ".".join(["model.layers", before[1], THEIR_NAMES[rest]] if before else [THEIR_NAMES[rest]]) + ".weight"
-
-
-def hugging_face_llama(config, seed=0):
+def hugging_face(problem):
     """Hugging Face's Llama of the same sizes with the weights of ours."""
     pytest.importorskip("transformers", reason="needs transformers, of the extra [scale]")
-    from transformers import LlamaConfig as TheirConfig
-    from transformers.models.llama.modeling_llama import LlamaForCausalLM
-
-    theirs = LlamaForCausalLM(
-        TheirConfig(
-            vocab_size=config.vocab, hidden_size=config.width, intermediate_size=config.hidden, num_hidden_layers=config.layers,
-            num_attention_heads=config.heads, num_key_value_heads=config.groups, max_position_embeddings=config.context + 1,
-            rms_norm_eps=config.eps, rope_parameters={"rope_type": "default", "rope_theta": config.base}, tie_word_embeddings=False,
-            attention_dropout=0.0, use_cache=False,
-        )
-    )  # fmt: skip
-    theirs.load_state_dict({their_name(name): w.detach() for name, w in build(config, seed).named_parameters()}, strict=True)
-    return theirs
+    return their_llama(problem.model, 0)
 
 
 def their_loss(model, batch):
@@ -134,27 +89,12 @@ def test_ten_steps_of_a_plain_loop_are_the_cards(problem, method, shell):
 def test_ten_steps_on_another_codes_llama_are_the_cards(problem, method):
     """Within the card's rtol, 1e-5: their attention and losses are summed in another order, 6e-8 an operation, over ten steps."""
     card = card_of(problem, methods(problem)[method])
-    assert difference(card.canary, plain_loop(hugging_face_llama(problem.model), problem, card, their_loss)) is None
-
-
-class Windows(torch.utils.data.Dataset):
-    """The card's ten batches, window after window. The first label is never predicted; -100 says so to a loss that counts labels."""
-
-    def __init__(self, problem):
-        self.windows = torch.cat([problem.batch(0, k) for k in range(10)])
-
-    def __len__(self):
-        return len(self.windows)
-
-    def __getitem__(self, i):
-        labels = self.windows[i].clone()
-        labels[0] = -100
-        return {"input_ids": self.windows[i], "labels": labels}
+    assert difference(card.canary, plain_loop(hugging_face(problem), problem, card, their_loss)) is None
 
 
 @pytest.mark.parametrize("method", ["adamw", "rso"])
 def test_ten_steps_of_the_trainer_of_hugging_face_are_the_cards(problem, method, tmp_path):
-    model = hugging_face_llama(problem.model)
+    model = hugging_face(problem)
     pytest.importorskip("accelerate", reason="needs accelerate, of the extra [scale]")
     from transformers import Trainer, TrainingArguments
 
@@ -174,13 +114,13 @@ def test_ten_steps_of_the_trainer_of_hugging_face_are_the_cards(problem, method,
         str(tmp_path), max_steps=10, per_device_train_batch_size=2, max_grad_norm=0.0, use_cpu=True, report_to=[], save_strategy="no",
         disable_tqdm=True, logging_strategy="no",
     )  # fmt: skip
-    InOrder(model, arguments, train_dataset=Windows(problem), optimizers=(made, scheduler(card, made))).train()
+    InOrder(model, arguments, train_dataset=Windows(problem, 0), optimizers=(made, scheduler(card, made))).train()
     assert difference(card.canary, losses) is None
 
 
 def test_tensors_of_another_model_stand_in_the_order_of_the_cards(problem):
     """Frames draw by position: in their own order the two codes' tensors would see each other's bases."""
-    theirs, own = roles(hugging_face_llama(problem.model)), problem.roles
+    theirs, own = roles(hugging_face(problem)), problem.roles
     assert in_order(own, theirs) == [their_name(name) for name in own]
     assert list(theirs) != [their_name(name) for name in own]
 
@@ -258,6 +198,16 @@ def test_frozen_tensors_are_left_out(problem):
     made = optimizer(card_of(problem, AdamW(0.02)), model)
     held = {id(w) for group in made.param_groups for w in group["params"]}
     assert held == {id(w) for w in model.parameters() if w.requires_grad}
+
+
+def test_it_is_found_where_the_readme_says():
+    """And not the module of the same name: there is none."""
+    import sandbox.handoff
+    from sandbox.handoff import for_trainers
+
+    assert sandbox.handoff.optimizer is for_trainers.optimizer and sandbox.handoff.scheduler is for_trainers.scheduler
+    with pytest.raises(AttributeError, match="no attribute 'optimiser'"):
+        sandbox.handoff.optimiser  # noqa: B018
 
 
 def test_a_model_of_unknown_roles_is_refused_with_the_row_to_add(problem):

@@ -1,8 +1,8 @@
 """The optimizer of a card for somebody else's training loop: the shell itself, a `torch.optim.Optimizer`.
 
-    card, _ = read(Path("adalomo.json"))
-    made = optimizer(card, model)                                  # ours, a Llama or GPT-2 of Hugging Face, any whose roles are known
-    Trainer(model, args, optimizers=(made, scheduler(card, made)), train_dataset=...)
+    from sandbox.handoff import optimizer, scheduler
+    made = optimizer(Path("adalomo.json"), model)                  # ours, a Llama or GPT-2 of Hugging Face, any whose roles are known
+    Trainer(model, args, optimizers=(made, scheduler(Path("adalomo.json"), made)), train_dataset=...)
 
 It is the code that the card was measured with, not a translation of it: nothing is lost or renamed on the way. The trainer around it can
 still change the numbers. What must be switched off there: clipping (`max_grad_norm=0.0` in TrainingArguments; its default is 1.0), weight
@@ -48,10 +48,7 @@ def optimizer(
     Raises ValueError for a card that was changed, a tensor whose role is not known, and, with the words "no rule", for a model that the
     card says nothing about.
     """
-    if isinstance(card, Path):
-        card, problems = read(card)
-        if problems:
-            raise ValueError(f"the card may not be used: {problems[0]}")
+    card = usable(card)
     rules = rules_for(card, model, lr=lr, overrides=overrides)
     tensors = dict(model.named_parameters())
     named = [(name, tensors[name]) for name in rules]
@@ -70,8 +67,19 @@ def rules_for(card: Card, model: nn.Module, *, lr: float | None = None, override
     return {name: found[name] for name in in_order(own.roles, theirs.roles) if name in trainable}
 
 
-def scheduler(card: Card, made: torch.optim.Optimizer) -> LambdaLR:
-    """The card's schedule as torch's; constant where the card has none."""
+def usable(card: Card | Path) -> Card:
+    """The card of a file. Raises ValueError where there is none, and for one that was changed."""
+    if isinstance(card, Card):
+        return card
+    found, problems = read(card)
+    if problems:
+        raise ValueError(f"the card may not be used: {problems[0]}")
+    return found
+
+
+def scheduler(card: Card | Path, made: torch.optim.Optimizer) -> LambdaLR:
+    """The card's schedule as torch's; constant where the card has none. Raises ValueError as `usable` does."""
+    card = usable(card)
     factor = Schedule(**card.schedule.model_dump()) if card.schedule else lambda k: 1.0
     return LambdaLR(made, factor)
 
