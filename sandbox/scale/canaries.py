@@ -17,10 +17,11 @@ from sandbox.handoff.schema import CANARY_STEPS, Card
 from sandbox.models.initial import initial
 from sandbox.models.llama import LlamaConfig
 from sandbox.scale.data import Drawn
+from sandbox.scale.hugging_face import as_theirs, our_name
 from sandbox.scale.job import Job, Ranks
 from sandbox.scale.loop import Run
 from sandbox.scale.making import made
-from sandbox.scale.model import Trainee, as_theirs, our_name
+from sandbox.scale.model import Trainee
 from sandbox.scale.plan import Plan
 
 

@@ -5,11 +5,12 @@ sandbox train BIG-CARD.json --model BIG.json --text FOLDER                     i
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sandbox.handoff.reading import write
 from sandbox.handoff.recipe import MODELS
@@ -26,7 +27,25 @@ from sandbox.scale.plan import Plan, settings_at
 from sandbox.scale.watch import Watch, whole_everywhere
 
 SEEDS = 3
+TOKENS = 4096  # of a step of a narrow model: the first rows of a batch of the job; fewer tokens only make the bands wider
 WIDTHS = (32, 64, 128)  # of a card without a transfer rule that says which; those above half of the target's are left out
+
+
+@dataclass(frozen=True)
+class Part:
+    """Batches of a source from step `first` on, without their last rows; a text that ends before is read from its beginning."""
+
+    source: Source
+    rows: int
+    first: int
+
+    def batch(self, step: int) -> Tensor:
+        end = getattr(self.source, "steps", None)
+        step += self.first
+        return self.source.batch(step % end if end else step)[: self.rows]
+
+    def held_out(self) -> Tensor:
+        return self.source.held_out()
 
 
 def with_bands(plan: Plan, source: Source, job: Job, path: Path, say: Callable[[str], None]) -> Card:
@@ -74,7 +93,8 @@ def _seen(plan: Plan, source: Source, job: Job, width: int, seed: int) -> Any:
     rules, init = settings_at(plan.card, plan.recipe, trainee, None)
     small = replace(plan, trainee=trainee, rules=rules, init=init, seed=seed)
     alone = Job(model=job.model, shell=job.shell)
-    run = run_of(small, source, alone, Ranks(0, 1, torch.device("cpu")))
+    part = Part(source, max(1, TOKENS // plan.trainee.config.context), (CANARY_STEPS + 1) * seed)
+    run = run_of(small, part, alone, Ranks(0, 1, torch.device("cpu")))
     watch = Watch(run, trainee.roles)
     for _ in range(CANARY_STEPS + 1):
         watch.step()

@@ -145,7 +145,7 @@ def _begin(job: Job, device: torch.device) -> bool:
     """Whether a group was made."""
     backend = "nccl" if device.type == "cuda" else "gloo"
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        dist.init_process_group(backend)
+        dist.init_process_group(backend, device_id=device if device.type == "cuda" else None)
     elif job.precision != "card":
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     else:

@@ -21,7 +21,8 @@ from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.settings import learning_rate
 from sandbox.scale.fsdp import filled
-from sandbox.scale.model import Trainee, as_theirs, logits_of, our_name, trainee_of
+from sandbox.scale.hugging_face import as_theirs, our_name
+from sandbox.scale.model import Trainee, logits_of, trainee_of
 from sandbox.scale.train import train
 from tests.scale.cards import card_of, tiny
 from tests.scale.test_scale_canaries import CONSTANT

@@ -4,7 +4,11 @@ One spawn of two processes runs all of it and returns a table; each test reads i
 rank is killed, and three processes that go on from a checkpoint of two. The one-process run has neither DTensor nor messages.
 """
 
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -156,3 +160,13 @@ def test_what_cannot_be_dealt_out_is_refused_by_all_ranks(table):
         "the 5 windows of a step must be a multiple of 2 ranks x 1 passes = 2: give --batch 6, or another number of ranks"
     )
     assert table["subspace"]["refused"].startswith("the subspace shell puts its own layers into the model, which FSDP does not shard")
+
+
+def test_torchrun_starts_the_command_and_speaks_once(place, single):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sandbox.cli", "train", single[0]]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "--steps", "3", "--out", "run"], cwd=place, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert sum("3 steps on cpu on 2 ranks" in line for line in lines) == sum(line.startswith("held-out loss") for line in lines) == 1
+    assert sorted(file.name for file in (place / "run").iterdir()) == ["losses.csv", "weights.safetensors"]
