@@ -56,7 +56,6 @@ class Backward:
 
     def _begin(self, node: Any) -> None:
         self.number += 1
-        self._node = None
         if node is None:
             return self._watch("over")
         self._node = weakref.ref(node)
@@ -67,13 +66,12 @@ class Backward:
     def _surfaced(self, number: int) -> None:
         """The node is done, so that the queue at hand is that of the outer backward."""
         if number == self.number and self._node is not None:
-            self._node = None
             self._watch("over")
 
     def _watch(self, then: State) -> None:
         """then: the state at the end of the queue at hand."""
         end = _End(self, then)
-        self._state, self.goes_on = "runs", weakref.ref(end, self._died)
+        self._state, self.goes_on = "runs", weakref.ref(end, self._died)  # a reference that is replaced hears nothing any more
         try:
             Variable._execution_engine.queue_callback(end)
         except RuntimeError:  # no backward is running: a hook called by hand
@@ -83,9 +81,8 @@ class Backward:
         if self.goes_on() is end:
             self._state, self.goes_on = end.then, _nothing
 
-    def _died(self, end: Any) -> None:
-        if end is self.goes_on:
-            self._breaks_off()
+    def _died(self, _: Any) -> None:
+        self._breaks_off()
 
     def _breaks_off(self) -> None:
         self._close()

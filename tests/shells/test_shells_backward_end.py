@@ -124,6 +124,18 @@ def test_after_a_break_a_backward_is_what_a_fresh_shell_makes_of_it(loss, steps_
     assert [optimizer.state[w[name]]["step"] for name in NAMES] == [1 + (name in moved) for name in NAMES]
 
 
+def test_a_segment_whose_graph_is_gone_is_not_that_of_a_backward_without_segments():
+    w = weights()
+    optimizer = Fused(w.items(), GradientDescent(lr=0.1))
+    with pytest.raises(Broken):
+        between(w, True).backward()
+    gc.collect()
+    start = {name: x.detach().clone() for name, x in w.items()}
+    plain(w, False).backward()
+    optimizer.step()
+    assert all(not torch.equal(w[name], start[name]) for name in NAMES)
+
+
 @each_way
 def test_after_a_break_accumulation_is_still_refused(loss):
     w = weights()

@@ -247,6 +247,20 @@ def test_step_runs_a_closure_and_moves_nothing_itself():
     assert torch.equal(model.hidden, after)
 
 
+def test_zero_gradients_that_no_backward_made_fill_a_fresh_state_and_the_next_backward_is_the_first():
+    """As torch.distributed.checkpoint does before it loads; the hooks are called by hand, outside of every backward."""
+    w = {name: nn.Parameter(normal((3, 3), generator(i))) for i, name in enumerate("ab")}
+    optimizer = Fused(w.items(), GradientDescent(lr=0.1, momentum=0.9))
+    start = {name: x.detach().clone() for name, x in w.items()}
+    for x in w.values():
+        x.grad = torch.zeros_like(x)
+    optimizer.step()
+    assert all(torch.equal(w[name], start[name]) and optimizer.state[w[name]]["step"] == 1 for name in w)
+    (w["a"] @ w["b"]).sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(w[name], start[name]) and optimizer.state[w[name]]["step"] == 2 for name in w)
+
+
 def test_removed_hooks_leave_gradients_and_step_says_so():
     model = Tied()
     optimizer = Fused(model.named_parameters(), GradientDescent(lr=0.1))
