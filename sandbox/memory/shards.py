@@ -5,8 +5,10 @@
                                    moments of Adam-mini unless every row has its own
                                    what GaLore, GoLore and I3S keep where they compress side 0 (m), their bases in any case
                                    all of SGC, CESGC and SubZero
-    temporaries                one tensor after the other, but tensors that move side by side (sandbox/shells/sharded.py) have theirs
-                               together; a frame that decomposes or measures a whole gradient has that gradient too
+    temporaries                of one tensor after the other; a frame that decomposes or measures a whole gradient has that gradient too;
+                               tensors that move side by side (sandbox/shells/sharded.py) wait together for their sums:
+                               AdaLomo, Adafactor, CAME with 2 m n / world, GWT with half of that, at most, GaLore, GoLore and I3S of
+                               side 0 with the coefficients of gradient and weight, 2 r n, SGC and its like with all they have
     messages of the rule       numbers that a rank takes part in summing or gathering in a step, beside those of FSDP2
 
         Adam, sign and gradient descent, Adam-mini by row, RSO       0          (RSO draws its bases from a shared seed)
@@ -22,7 +24,7 @@ Sources: the rules' own equations; the tests compare states with those that the 
 Letters: weight (m, n), r = rank.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import singledispatch
 from math import prod
 
@@ -36,6 +38,7 @@ from sandbox.optimizers.came import CAME
 from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.golore import GoLore
+from sandbox.optimizers.gwt import GWT
 from sandbox.optimizers.i3s import I3S
 from sandbox.optimizers.parameter_scale import ParameterScale
 from sandbox.optimizers.projection import compressed
@@ -122,17 +125,37 @@ def decomposes(rule: Rule) -> bool:
 
 
 def step_of_model(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int) -> tuple[int, str]:
-    """The most that any bucket of tensors needs, and the first tensor of that bucket."""
-    best, where, bucket, entries, first = 0, "", 0, 0, ""
+    """The most beside weights, gradients and states in an update of all tensors, and the tensor whose own step needs most of it."""
+    own = {name: step_of_rank(rules[name], shape, world, element) for name, shape in shapes.items()}
+    most = max(own, key=lambda name: own[name])
+    return own[most] + (max(_waiting(shapes, rules, world, element)) if world > 1 else 0), most
+
+
+def _waiting(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int) -> Iterator[int]:
+    """Of every bucket."""
+    bucket = entries = 0
     for name, shape in shapes.items():
-        need, size = step_of_rank(rules[name], shape, world, element), prod(shape)
-        if world == 1 or entries + size > BUCKET:
-            bucket, entries = 0, 0
-        first = name if not entries else first
-        bucket, entries = bucket + need, entries + size
-        if bucket > best:
-            best, where = bucket, first
-    return best, where
+        if entries + prod(shape) > BUCKET:
+            yield bucket
+            bucket = entries = 0
+        bucket, entries = bucket + waits(rules[name], shape, world, element), entries + prod(shape)
+    yield bucket
+
+
+def waits(rule: Rule, shape: Shape, world: int, element: int) -> int:
+    """Bytes that one tensor has while the sums of its bucket are under way."""
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return waits(rule.inner, shape, world, element)
+    rows = prod(rows_of_first(shape, world))
+    if isinstance(rule, AdaLomo | Adafactor | CAME):
+        return 2 * max(element, NARROW) * rows
+    if isinstance(rule, GWT):
+        return element * rows
+    if isinstance(rule, SGC | SGCAdam | CESGC | SubZero):
+        return step_of_rank(rule, shape, world, element)
+    if isinstance(rule, GaLore | GoLore | I3S) and rule.side != "both" and compressed(rule.side, shape) == 0:
+        return 2 * element * rule.rank * shape[1]
+    return 0
 
 
 def messages(shapes: Mapping[str, Shape], rules: Mapping[str, Rule]) -> float:

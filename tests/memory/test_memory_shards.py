@@ -94,13 +94,14 @@ def test_short_side_zero_is_whole_on_every_rank():
     assert state_of_rank(galore, square, WORLD, 4) == state_of(galore, square, 4)
 
 
-def test_steps_of_small_tensors_lie_side_by_side():
-    """Adam: four tensors of each weight; a bucket holds 2^25 entries of all ranks, and a rank a fourth of each."""
+def test_tensors_of_a_bucket_wait_together():
+    """Two numbers of each entry while AdaLomo's sums are under way; 2^25 entries of all ranks are a bucket, so two of these three."""
     shapes = {"a": (2**12, 2**12), "b": (2**12, 2**12), "c": (2**12, 2**12)}
-    rules = dict.fromkeys(shapes, Adam(0.1))
-    alone = temporaries_of(Adam(0.1), (2**10, 2**12), 4)
-    assert shards.step_of_model(shapes, rules, 4, 4) == (2 * alone, "a")
-    assert shards.step_of_model(shapes, rules, 1, 4) == (temporaries_of(Adam(0.1), (2**12, 2**12), 4), "a")
+    quarter, part = (2**10, 2**12), 4 * 2**22
+    alone, adam = temporaries_of(AdaLomo(0.1), quarter, 4), temporaries_of(Adam(0.1), quarter, 4)
+    assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 4, 4) == (alone + 2 * 2 * part, "a")
+    assert shards.step_of_model(shapes, dict.fromkeys(shapes, Adam(0.1)), 4, 4) == (adam, "a")
+    assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 1, 4)[0] == temporaries_of(AdaLomo(0.1), (2**12, 2**12), 4)
 
 
 def test_a_decomposition_has_the_whole_gradient():
