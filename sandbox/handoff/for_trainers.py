@@ -15,6 +15,7 @@ that order by (layer, kind, how many of the kind came before in the layer), so t
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from sandbox.handoff.target_rules import Model, rules_at
 from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.roles import Role, roles
 from sandbox.optimizers.base import Rule
+from sandbox.optimizers.gwt import GWT
 from sandbox.run import Schedule
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
@@ -62,9 +64,27 @@ def rules_for(card: Card, model: nn.Module, *, lr: float | None = None, override
     rules = rules_of(card.optimizer, tuple(own.shapes))
     theirs = described(model, overrides)
     same = lr is None and theirs.shapes == own.shapes
-    found = rules if same else rules_at(card, own, rules, theirs, lr)
+    found = rules if same else turned(rules_at(card, own, rules, theirs, lr), theirs)
     trainable = {name for name, w in model.named_parameters() if w.requires_grad}
     return {name: found[name] for name in in_order(own.roles, theirs.roles) if name in trainable}
+
+
+def turned(rules: Mapping[str, Rule], model: Model) -> dict[str, Rule]:
+    """Frames on square matrices that are stored with their inputs first: the shorter side is the other one there.
+
+    Raises ValueError for a frame that acts along the last axis, which is another side of such a matrix.
+    """
+    return {name: _turned(name, rule, model.roles[name], model.shapes[name]) for name, rule in rules.items()}
+
+
+def _turned(name: str, rule: Rule, role: Role, shape: tuple[int, ...]) -> Rule:
+    inner = getattr(rule, "inner", None)
+    if inner is None or (role.input_dims, role.output_dims) != ((0,), (1,)):
+        return rule
+    if isinstance(rule, GWT):
+        raise ValueError(f"no rule: GWT acts along the last axis, and {name} is stored with its inputs first; use a model of linear layers")
+    changes = {"side": 1} if getattr(rule, "side", None) == "short" and shape[0] == shape[1] else {}
+    return replace(rule, inner=_turned(name, inner, role, shape), **changes)
 
 
 def usable(card: Card | Path) -> Card:

@@ -86,6 +86,7 @@ def recipe_of(card: Card | Parts, folders: tuple[Path, ...] | None = None) -> Re
     if model.context != data.context:
         raise ValueError(f"the card's data has context {data.context} but its model {model.context}; they must be equal")
     require_small(model, data)
+    require_base_width(card.parametrisation, model)
     tokenizer = as_record(data.tokenizer, TOKENIZERS)
     if isinstance(tokenizer, Kept):
         tokenizer = Kept(located(str(tokenizer.path), folders))
@@ -113,6 +114,12 @@ def require_small(model: GPTConfig | LlamaConfig, data: DataPart) -> None:
             f"a card's own model is small, for every machine repeats ten steps of it: {model.layers:,} layers, about {entries:,} weights "
             f"and {tokens:,} tokens a step exceed {MOST_LAYERS:,}, {MOST_ENTRIES:,} or {MOST_TOKENS:,}"
         )
+
+
+def require_base_width(part: ParametrisationPart | None, model: GPTConfig | LlamaConfig) -> None:
+    """The card's own model is where all factors are 1, so that its start is the configuration's own."""
+    if part is not None and part.name != "standard" and part.base_width != model.width:
+        raise ValueError(f"a card's own model has the base width of its parametrisation, {part.base_width}, got width {model.width}")
 
 
 def whole(recipe: Recipe) -> Recipe:

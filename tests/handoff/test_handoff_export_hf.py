@@ -2,6 +2,7 @@
 be lost or ignored, tried. All of it in transformers 5.23; another version may have changed its mind.
 """
 
+import warnings
 from dataclasses import fields
 
 import pytest
@@ -82,9 +83,9 @@ def test_every_field_that_decides_the_numbers_is_written(problem):
 
 @pytest.mark.parametrize("rules", [Adam(0.02, (0.8, 0.95), 1e-6), GradientDescent(0.5, momentum=0.9)], ids=["adam", "sgd"])
 def test_what_the_trainer_makes_of_it_is_ours_to_rounding(problem, rules):
-    """Two codes of one model too: 6e-8 an operation, ten steps, and Adam's first steps divide by small roots."""
+    """Both in float64, but for what their model casts to float32 inside, the same on both sides."""
     found = distance(problem, rules)
-    assert 0 < found.value < 1e-4 < LIMIT
+    assert 0 <= found.value < 1e-4 < LIMIT
 
 
 def test_decay_of_gains_is_lost_and_is_said(problem):
@@ -125,7 +126,15 @@ def test_adalomo_takes_its_rate_alone(problem):
 
 def test_adalomo_of_the_trainer_against_ours(problem):
     pytest.importorskip("lomo_optim", reason="needs lomo-optim, of the extra [peers]")
-    assert 0 < distance(problem, AdaLomo(0.05)).value < 1.0
+    assert 0 < distance(problem, AdaLomo(0.05)).value < 1e-4 < LIMIT  # they compute in float32: 6e-8 an operation
+
+
+def test_galore_of_the_trainer_is_another_one(problem):
+    """The signs of its basis are what the decomposition gives, ours are fixed: the first refresh that keeps moments turns them over."""
+    pytest.importorskip("galore_torch", reason="needs galore-torch, of the extra [peers]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # they call their own AdamW deprecated
+        assert distance(problem, galore(problem, eps=1e-6)).value > 0.01 > LIMIT
 
 
 def test_clipping_never_reaches_lomo(problem):

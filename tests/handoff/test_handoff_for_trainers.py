@@ -22,7 +22,9 @@ from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
+from sandbox.optimizers.base import advance
 from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.gwt import GWT
 from sandbox.optimizers.rso import RSO
 from sandbox.shells.fused import Fused
 from sandbox.shells.stepwise import Stepwise
@@ -190,6 +192,21 @@ def test_a_gpt2_of_hugging_face_takes_a_llamas_settings(problem):
     made = rules_for(card_of(problem, methods(problem)["galore"]), model)
     framed = {name.removeprefix("transformer.h.0.") for name, rule in made.items() if isinstance(rule, GaLore)}
     assert framed == {f"{layer}.weight" for layer in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")}
+
+
+def test_a_frame_acts_on_the_same_side_of_a_matrix_that_is_stored_the_other_way_round(problem):
+    """GPT-2 keeps inputs first: what GaLore does to a square W there is what it does to the transpose here."""
+    pytest.importorskip("transformers", reason="needs transformers, of the extra [scale]")
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=30, n_positions=9, n_embd=16, n_layer=1, n_head=4))
+    rule = rules_for(card_of(problem, methods(problem)["galore"]), model)["transformer.h.0.attn.c_proj.weight"]
+    ours = rules_for(card_of(problem, methods(problem)["galore"]), build(problem.model, 0))["blocks.0.attention.out.weight"]
+    w, g = (torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    there, here = (advance(one, x, one.init(y), y, 0)[0] for one, x, y in ((rule, g.T, w.T), (ours, g, w)))
+    torch.testing.assert_close(there.T, here, rtol=1e-4, atol=1e-7)  # two decompositions in float32
+    with pytest.raises(ValueError, match="no rule: GWT acts along the last axis, and transformer.h.0.attn.c_attn.weight is stored"):
+        rules_for(card_of(problem, on_hidden(problem, GWT(Adam(0.02), level=1), Adam(0.02))), model)
 
 
 def test_frozen_tensors_are_left_out(problem):
