@@ -88,10 +88,10 @@ def test_another_text_is_another_row(text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "extra", [["--optimizer", "adalomo"], ["--optimizer", "torch.optim:RMSprop", "--standard", "--option", "alpha=0.9", "--lr", "0.01"]]
+    "extra", [["--optimizer", "adalomo"], ["--optimizer", "torch.optim:RMSprop", "--standard", "--option", "alpha=0.9", "--lr", "0.02"]]
 )
 def test_the_command_runs_and_answers_in_json(text, tmp_path, extra):
-    words = ["tune", "--widths", "16,32", "--seeds", "2", "--steps", "20", "--batch", "1", "--layers", "1", "--vocab", "256", "--lr", "0.1"]
+    words = ["tune", "--widths", "16,32", "--seeds", "2", "--steps", "8", "--batch", "1", "--layers", "1", "--vocab", "256", "--lr", "0.3"]
     where = ["--text", text, "--out", str(tmp_path), "--workers", "0", "--json"]
     first = CliRunner().invoke(app, [*words, *extra, *where])
     assert first.exit_code == 0, first.output
