@@ -58,6 +58,7 @@ def run(python, *args, cwd):
 def test_the_wheel_holds_sandbox_alone(wheel):
     with zipfile.ZipFile(wheel) as z:
         folders = {name.split("/")[0] for name in z.namelist()}
+        assert "sandbox/handoff/card.schema.json" in z.namelist()
     assert {f for f in folders if not f.endswith(".dist-info")} == {"sandbox"}
 
 
