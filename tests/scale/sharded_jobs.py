@@ -31,6 +31,7 @@ def run(rank, world, folder, jobs, meeting):
         torch.save(found, Path(folder) / f"{meeting}.pt")
     dist.barrier()
     dist.destroy_process_group()
+    os._exit(0)  # now and then a thread of gloo aborts in the destructors of a process that has done its work (see sandbox/cli_train.py)
 
 
 def outcome(path, options):
