@@ -8,7 +8,7 @@
     temporaries                of one tensor after the other; a frame that decomposes or measures a whole gradient has that gradient too;
                                tensors that move side by side (sandbox/shells/sharded.py) wait together for their sums:
                                AdaLomo, Adafactor, CAME with 2 m n / world, GWT with half of that, at most, GaLore, GoLore and I3S of
-                               side 0 with the coefficients of gradient and weight, 2 r n, SGC and its like with all they have
+                               side 0 with the coefficients of gradient and weight, 2 r n, SGC and its like with 4 m n
     messages of the rule       numbers that a rank takes part in summing or gathering in a step, beside those of FSDP2
 
         Adam, sign and gradient descent, Adam-mini by row, RSO       0          (RSO draws its bases from a shared seed)
@@ -128,7 +128,10 @@ def step_of_model(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world:
     """The most beside weights, gradients and states in an update of all tensors, and the tensor whose own step needs most of it."""
     own = {name: step_of_rank(rules[name], shape, world, element) for name, shape in shapes.items()}
     most = max(own, key=lambda name: own[name])
-    return own[most] + (max(_waiting(shapes, rules, world, element)) if world > 1 else 0), most
+    if world == 1:
+        return own[most], most
+    more = max(own[name] - waits(rules[name], shape, world, element) for name, shape in shapes.items())
+    return max(_waiting(shapes, rules, world, element)) + more, most
 
 
 def _waiting(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int) -> Iterator[int]:
@@ -152,7 +155,7 @@ def waits(rule: Rule, shape: Shape, world: int, element: int) -> int:
     if isinstance(rule, GWT):
         return element * rows
     if isinstance(rule, SGC | SGCAdam | CESGC | SubZero):
-        return step_of_rank(rule, shape, world, element)
+        return 4 * element * prod(shape)
     if isinstance(rule, GaLore | GoLore | I3S) and rule.side != "both" and compressed(rule.side, shape) == 0:
         return 2 * element * rule.rank * shape[1]
     return 0

@@ -28,7 +28,7 @@ CONFIGS = {
     "llama": LlamaConfig(200, width=64, layers=3, heads=4, context=32, ffn=171),  # three ranks divide 171 rows, and not 64 or 200
 }
 WORLD, TOKENS = 3, 24
-SYSTEMS = ("adamw", "sgd", "lomo", "adalomo", "adafactor", "came", "adam-mini", "rso-stepwise")
+SYSTEMS = ("adamw", "adalomo", "came", "adam-mini", "galore", "gwt", "mesgc")
 WITHIN = 0.05  # what is promised
 
 
@@ -56,9 +56,8 @@ def measured(flight: Flight, name: str) -> int:
         return kept + allocations(lambda: (step(), step())).peak
 
 
-@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
 @pytest.mark.parametrize("family", CONFIGS)
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(("name", "compute"), [*((name, "float32") for name in SYSTEMS), ("adamw", "bfloat16"), ("adalomo", "bfloat16")])
 def test_preflight_is_within_five_percent_of_a_rank(name, family, compute):
     """Before gradients in bfloat16 are sent in float32, the CPU kernel that lays them side by side makes a copy of those of a block,
     which CUDA's does not; it may be there at the peak.

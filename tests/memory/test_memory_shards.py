@@ -95,11 +95,12 @@ def test_short_side_zero_is_whole_on_every_rank():
 
 
 def test_tensors_of_a_bucket_wait_together():
-    """Two numbers of each entry while AdaLomo's sums are under way; 2^25 entries of all ranks are a bucket, so two of these three."""
+    """AdaLomo has two numbers of each entry while its sums are under way; 2^25 entries of all ranks are a bucket, so two of these three:
+    one in its step, of which they are a part, and one that waits."""
     shapes = {"a": (2**12, 2**12), "b": (2**12, 2**12), "c": (2**12, 2**12)}
     quarter, part = (2**10, 2**12), 4 * 2**22
     alone, adam = temporaries_of(AdaLomo(0.1), quarter, 4), temporaries_of(Adam(0.1), quarter, 4)
-    assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 4, 4) == (alone + 2 * 2 * part, "a")
+    assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 4, 4) == (alone + 2 * part, "a")
     assert shards.step_of_model(shapes, dict.fromkeys(shapes, Adam(0.1)), 4, 4) == (adam, "a")
     assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 1, 4)[0] == temporaries_of(AdaLomo(0.1), (2**12, 2**12), 4)
 
