@@ -12,7 +12,7 @@ from sandbox.cli import app, main
 from sandbox.handoff.preflight.asked import Ask
 from sandbox.handoff.preflight.hardware import CARDS, GB, card_of
 from sandbox.handoff.preflight.moments import Rank
-from sandbox.handoff.preflight.preflight import Flight, Preflight, least_words
+from sandbox.handoff.preflight.preflight import Flight, Preflight, least_words, of_card
 from sandbox.handoff.preflight.roofline import Roofline, flops, offloaded, roofline, sent
 from sandbox.handoff.preflight.sizes import SIZES
 from sandbox.handoff.preflight.systems import NAMES, Model, system
@@ -331,3 +331,24 @@ def test_the_command_exits_with_1_where_it_does_not_fit(tmp_path):
 def test_a_wrong_call(extra):
     found = RUN.invoke(app, [*CALL, *extra])
     assert found.exit_code != 0 and isinstance(found.exception, ValueError)
+
+
+CARDS_HERE = Path(__file__).resolve().parents[2] / "experiments" / "records" / "cards"
+
+
+def test_a_published_card_is_carried_to_a_target(flight):
+    """AdaLomo's card: its rule on every tensor of another model, in the card's shell, and so the bytes of the system by name."""
+    carried = of_card(CARDS_HERE / "adalomo.json", flight.model, flight.ask)
+    assert list(carried.rules) == list(flight.model.shapes) and carried.way in ("stepwise", "fused")
+    by_name = replace(system("adalomo", flight.model), way=carried.way)
+    assert flight.of(carried).bytes == flight.of(by_name).bytes
+
+
+def test_a_card_that_was_changed_may_not_be_used(flight, tmp_path):
+    text = (CARDS_HERE / "adalomo.json").read_text()
+    for name, old, new in (("changed", '"steps": ', '"steps": 1'), ("weak", "HOLDS", "VIOLATED"), ("cut off", text[-200:], "")):
+        (tmp_path / name).write_text(text.replace(old, new))
+        with pytest.raises(ValueError, match="may not be used|is not a card"):
+            of_card(tmp_path / name, flight.model, flight.ask)
+    with pytest.raises(ValueError, match="does not exist"):
+        of_card(tmp_path / "nowhere.json", flight.model, flight.ask)
