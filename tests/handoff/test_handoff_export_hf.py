@@ -195,3 +195,16 @@ def test_a_model_that_is_no_llama_is_not_compared(problem):
 def test_labels_count_as_many_as_there_are_predictions(problem):
     windows = Windows(problem, 0)
     assert len(windows) == 20 and (windows[3]["labels"] != -100).sum() == problem.model.context
+
+
+def test_accumulation_becomes_a_step_per_micro_batch_with_lomo(problem):
+    """Ten micro-batches of one window, accumulated by two, are ten steps at half the rate (each loss counts half), not five."""
+    pytest.importorskip("lomo_optim", reason="needs lomo-optim, of the extra [peers]")
+    recipe, weights = Recipe(problem, AdaLomo(0.05), steps=50), []
+    words = exported(problem, AdaLomo(0.05), schedule=None)[1].arguments | {"optim": "lomo", "per_device_train_batch_size": 1}
+    for accumulated, lr, steps in ((2, 0.1, 5), (1, 0.05, 10), (1, 0.05, 5)):
+        model = their_llama(problem.model, 0).double()
+        run_trainer(model, recipe, words | {"gradient_accumulation_steps": accumulated, "learning_rate": lr, "max_steps": steps}, 0)
+        weights.append(torch.cat([w.detach().flatten() for w in model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-8)  # what they cast to float32 inside
+    assert (weights[0] - weights[2]).norm() > 0.1  # five steps more go as far again, 0.5 of 0.8

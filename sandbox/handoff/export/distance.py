@@ -95,7 +95,7 @@ def run_trainer(model: nn.Module, recipe: Recipe, arguments: Mapping[str, Any], 
 
     class Ten(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            control.should_training_stop = state.global_step >= CANARY_STEPS
+            control.should_training_stop |= state.global_step >= CANARY_STEPS
 
     quiet = {"use_cpu": True, "report_to": [], "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
     with tempfile.TemporaryDirectory() as folder, on_this_machine():
