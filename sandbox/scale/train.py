@@ -38,10 +38,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """losses: before every step, nats per token.  held_out: after the last one.  files: what was written."""
+    """losses: before every step, nats per token.  held_out: after the last one; None where nothing was trained.  files: written."""
 
     losses: tuple[float, ...]
-    held_out: float
+    held_out: float | None
     files: tuple[Path, ...]
 
 
@@ -64,9 +64,9 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
     kept = _kept(plan, job, ranks, say)
     width = f" on {ranks.world} ranks" if ranks.world > 1 else ""
     say(f"{path}: {plan.steps} steps on {job.device}{width}, {plan.trainee.parameters:,} parameters")
-    require_memory(plan, job, ranks)
     if job.foresee is not None:
         return _foretold(plan, source, job, ranks, say)
+    require_memory(plan, job, ranks)
     inline = job.is_the_cards_own and kept is None and job.precision == "card"
     if not inline:
         code_canary(plan, job, ranks, say)
@@ -87,7 +87,7 @@ def _foretold(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Say) -> T
     if ranks.mesh is not None or job.foresee is None:
         raise ValueError(f"bands are foreseen in one process in the card's dtype, not on {ranks.world} ranks in {job.precision!r}")
     with_bands(plan, source, job, job.foresee, say)
-    return Trained((), math.nan, (job.foresee,))
+    return Trained((), None, (job.foresee,))
 
 
 def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> None:
