@@ -45,14 +45,14 @@ def card_create(
     Example: sandbox card create adalomo --out adalomo.json
     """
     from sandbox.handoff.creating import create_named
-    from sandbox.handoff.evidence import UNVALIDATED
+    from sandbox.handoff.evidence import confessions
     from sandbox.handoff.reading import as_text, write
 
     name, made = create_named(names, unvalidated=unvalidated, root=root)
     if to is not None:
         write(made, to)
     if as_json:
-        status = "unvalidated" if any(line.startswith(UNVALIDATED) for line in made.unvalidated) else "created"
+        status = "unvalidated" if confessions(made) else "created"
         print_json([{"id": name, "status": status, "file": str(to) if to else None} | made.as_json()])
     else:
         typer.echo(f"wrote {to}" if to else as_text(made), nl=to is not None)
@@ -80,15 +80,17 @@ def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> Non
 
     Example: sandbox card verify results/cards/NAME.json
     """
-    from sandbox.handoff.reading import require_file
+    from sandbox.handoff.evidence import confessions
+    from sandbox.handoff.reading import read, require_file
     from sandbox.handoff.verify import verify
 
     require_file(path)
     problems = verify(path, root)
+    own = [] if problems else confessions(read(path)[0])
     if as_json:
-        print_json([{"id": str(path), "status": "refused" if problems else "verified", "problems": problems}])
+        print_json([{"id": str(path), "status": "refused" if problems else "verified", "problems": problems, "unvalidated": own}])
     else:
-        typer.echo("\n".join(f"{path}: {problem}" for problem in problems) or f"{path}: verified")
+        typer.echo("\n".join(f"{path}: {line}" for line in problems or ["verified", *own]))
     raise typer.Exit(1 if problems else 0)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from sandbox.handoff.schema import EvidencePart
+from sandbox.handoff.schema import Card, EvidencePart
 from sandbox.ledger.code_version import torch_version
 from sandbox.ledger.result import Result
 from sandbox.verdict import Outcome
@@ -59,6 +59,11 @@ def weakness(claim_id: str, outcome: Outcome | None) -> str:
 def confession(result: Result) -> str:
     """The line by which a card that was made all the same says so; `verify` looks for its beginning."""
     return f"{UNVALIDATED} {result.claim.id} {f'is {result.outcome.name}' if result.outcome else 'was never run'}"
+
+
+def confessions(card: Card) -> list[str]:
+    """The claims of which a card says itself that they are weak."""
+    return [line for line in card.unvalidated if line.startswith(UNVALIDATED)]
 
 
 def confessed(claim_id: str, lines: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sandbox.handoff.canary import difference, first_losses
-from sandbox.handoff.evidence import STRONG, UNVALIDATED, confessed, weakness
+from sandbox.handoff.evidence import STRONG, confessed, confessions, weakness
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import recipe_of
 from sandbox.handoff.schema import Card
@@ -39,7 +39,7 @@ def verify(path: Path, root: Path | None = None) -> list[str]:
 
 def weak(card: Card) -> list[str]:
     """The first verdict that is no support and of which the card does not say so itself, or the lack of any."""
-    if not card.evidence and not any(line.startswith(UNVALIDATED) for line in card.unvalidated):
+    if not card.evidence and not confessions(card):
         return ["a card needs at least one verdict behind it, and this one has none"]
     weak_ones = [part for part in card.evidence if Outcome[part.outcome] not in STRONG and not confessed(part.claim, card.unvalidated)]
     if not weak_ones:

@@ -123,6 +123,8 @@ def test_weak_claims_are_refused_by_name_or_confessed(project, tmp_path, name, s
     assert card.unvalidated[0] == word and problems == []
     assert f"unvalidated  {word}" in sandbox("show", tmp_path / "card.json").output
     assert verify(tmp_path / "card.json", project) == []
+    said = sandbox("verify", tmp_path / "card.json", "--root", project)
+    assert said.exit_code == 0 and said.output == "".join(f"{tmp_path / 'card.json'}: {line}\n" for line in ("verified", word))
 
 
 def test_a_confession_is_of_one_claim_alone(project, tmp_path):

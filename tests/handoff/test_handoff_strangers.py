@@ -231,6 +231,31 @@ def test_printable_is_one_line_of_bounded_length():
     assert parsed('{"a": [1, 2.5]}') == {"a": [1, 2.5]}
 
 
+def test_show_says_all_that_format_2_adds(card, path):
+    target = {
+        "model": {"type": "LlamaConfig", "width": 64}, "parameters": 12345, "loss_0": {"low": 3.3, "high": 3.5},
+        "update_ratio": {"query": {"1": {"low": 0.01, "high": 0.02}, "10": {"low": 0.03, "high": 0.04}}},
+        "state_bytes": 2000, "gradient_bytes": 1000, "loss_10": {"low": 2.5, "high": 2.75, "widths": [16, 32]},
+    }  # fmt: skip
+    partition = {name: {"framed": False, "n_blocks": None, "dim": None, "lr_factor": 0.25} for name in ("a", "b")}
+    regret = {"value": 0.01, "low": 0.0, "high": 0.02, "width": 512}
+    lr = {"value": -1.0, "low": -1.2, "high": -0.8, "widths": [16], "seeds": 3, "base_width": 16, "base_value": 0.04, "regret": regret}
+    data = card.as_json() | {"target": target, "transfer": {"lr": lr}}
+    data |= {"parametrisation": {"name": "mu", "base_width": 16, "exponents": {"query": -1.0}}}
+    write(sealed(data | {"optimizer": data["optimizer"] | {"partition": partition}}), path)
+    said = show(path)
+    for words in (
+        "lr factors   a 0.25, b 0.25",
+        "widths by    mu, base width 16, exponents query=-1.0",
+        "lr 0.04 at width 16, times (width / 16)^-1 [-1.2, -0.8], widths [16], 3 seeds; at width 512 it costs 0.01 [0, 0.02] nats",
+        "target       LlamaConfig(width=64); 12,345 parameters",
+        "loss at step 0 in [3.3, 3.5], before step 10 in [2.5, 2.75]",
+        "update / weight, query: step 1 [0.01, 0.02], step 10 [0.03, 0.04]",
+        "state 2,000 B, gradients 1,000 B",
+    ):
+        assert words in said, words
+
+
 def test_two_cards_are_compared_field_by_field(card, path, tmp_path):
     other = tmp_path / "other.json"
     write(card, other)
