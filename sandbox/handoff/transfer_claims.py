@@ -5,13 +5,14 @@ grid, at 16 times the width.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from sandbox.fit import Mean
 from sandbox.handoff.sweep import Carried, Swept
 from sandbox.handoff.transfer import Regret
 from sandbox.handoff.transfer_runs import BASE_WIDTH, VOCAB, Setting, measure
-from sandbox.ledger.claim import Claim
+from sandbox.ledger.claim import Claim, Found
 from sandbox.verdict import Outcome
 
 WIDTHS, TEST_WIDTH = (32, 64, 128, 256), 512
@@ -89,11 +90,13 @@ def regret(setting: Setting, plan: Swept, predicted: Outcome) -> Claim:
     return claim(setting, common)
 
 
-def width_claims(method: str, transfer: Outcome, cost: Outcome) -> tuple[Claim, Claim]:
+def width_claims(
+    method: str, transfer: Outcome, cost: Outcome, transfer_found: Found | None = None, cost_found: Found | None = None
+) -> tuple[Claim, Claim]:
     """Both claims about a method in the parametrisation `mu`."""
     setting = Setting(method)
     plan = swept(setting, CENTRES[method])
-    return exponent(setting, plan, transfer), regret(setting, plan, cost)
+    return exponent(setting, plan, transfer, found=transfer_found), replace(regret(setting, plan, cost), found=cost_found)
 
 
 def scaling(method: str, along: str, points: tuple[float, ...], predicted: Outcome, **fields: Any) -> Claim:
