@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sandbox.handoff.schema import Band
-from sandbox.handoff.target import FLOOR, Seen, bytes_problem, foreseen, interval, loss_problem, narrowed, ratio_problem
+from sandbox.handoff.target import RATIO_FLOOR, Seen, bytes_problem, foreseen, interval, loss_problem, narrowed, ratio_problem
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.llama import LlamaConfig
 
@@ -41,7 +41,7 @@ def test_bands_follow_the_line_over_widths_and_leave_out_what_has_no_ratio():
     part = foreseen({n: list(runs(n)) for n in (8, 16, 32)}, 64, FIXED)
     band = part.update_ratio["query"]["2"]
     assert set(part.update_ratio) == {"query"} and band.low < 0.01 < band.high
-    assert band.high / band.low < 1.1 and band.high / band.low > np.exp(2 * FLOOR)
+    assert np.exp(2 * RATIO_FLOOR) < band.high / band.low < 1.1 * np.exp(2 * RATIO_FLOOR)
     assert part.loss_0.low < 3.0 < part.loss_0.high and part.loss_10.widths == [8, 16, 32]
     assert part.loss_0.high - part.loss_0.low < 0.2
 

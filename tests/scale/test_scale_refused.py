@@ -9,6 +9,7 @@ import torch
 
 from sandbox.handoff.recipe import Recipe
 from sandbox.memory.meters import optimizer_bytes, tensor_bytes
+from sandbox.models.llama import LlamaConfig
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.rso import RSO
@@ -16,8 +17,10 @@ from sandbox.run import Schedule
 from sandbox.scale import checkpoint, memory
 from sandbox.scale.data import source_of
 from sandbox.scale.job import Job, Ranks, ranks_of
+from sandbox.scale.loop import flops_per_token
 from sandbox.scale.making import run_of
-from sandbox.scale.plan import plan_of
+from sandbox.scale.model import Trainee
+from sandbox.scale.plan import plan_of, stretched
 from sandbox.scale.train import train
 from tests.scale.cards import card_of, tiny
 
@@ -189,3 +192,21 @@ def test_bfloat16_makes_a_group_of_one_and_ends_it(path):
     with ranks_of(job) as ranks:
         assert ranks.world == 1 and ranks.mesh is not None
     assert not torch.distributed.is_initialized()
+
+
+def test_passes_add_up_to_the_whole_batch(path):
+    """Float64: sums in another order, twelve steps."""
+    assert train(path, accumulate=4, **QUIET).losses == pytest.approx(train(path, **QUIET).losses, rel=1e-10, abs=0)
+
+
+def test_a_schedule_keeps_its_shape_over_another_number_of_steps():
+    assert stretched(Schedule(100, 10, 0.1), 1000) == Schedule(1000, 100, 0.1)
+    assert stretched(None, 1000) is None
+
+
+def test_flops_of_a_token_are_those_of_its_matrices():
+    """Two for every weight forward, twice that backward; scores and values of attention: 4 D T forward per layer; tables are looked up."""
+    config = LlamaConfig(20, width=16, layers=2, heads=2, context=8)
+    matrices = 2 * (4 * 16 * 16 + 3 * 16 * config.hidden) + 20 * 16
+    gains = 5 * 16  # counted as weights, which they are
+    assert flops_per_token(Trainee(config)) == 6 * (matrices + gains) + 3 * 2 * 4 * 16 * 8
