@@ -98,6 +98,7 @@ def card_verify(path: CardPath, root: Root = None, as_json: Json = False) -> Non
 def card_export(
     path: Annotated[Path | None, typer.Argument(metavar="CARD", help="a settings card, JSON", show_default=False)] = None,
     to: Annotated[Literal["hf", "torchtitan"], typer.Option(help="hf: TrainingArguments, YAML; torchtitan: Python")] = "hf",
+    width: Annotated[int | None, typer.Option(help="of the model to be trained; default: the card's own")] = None,
     other: Annotated[bool, typer.Option("--other-implementation", help="also where theirs is not ours, beyond 1e-3")] = False,
     to_file: Annotated[Path | None, typer.Option("--out", help="file; default: it is printed")] = None,
     table: Annotated[bool, typer.Option("--table", help="what LLaMA-Factory, axolotl, litgpt and CoLLiE can express")] = False,
@@ -117,7 +118,7 @@ def card_export(
     from sandbox.handoff.reading import put
 
     try:
-        handed = export(path, to, other_implementation=other)
+        handed = export(path, to, width=width, other_implementation=other)
     except OtherImplementation as refusal:
         typer.echo(f"{path}: {refusal}", err=True)
         raise typer.Exit(1) from refusal

@@ -11,11 +11,12 @@ from sandbox.handoff.export.exporting import OtherImplementation, export
 from sandbox.handoff.export.torchtitan import group_settings, torchtitan
 from sandbox.handoff.export.words import number, yaml_of
 from sandbox.handoff.reading import write
+from sandbox.handoff.schema import ParametrisationPart, Transferred
 from sandbox.models.initial import build
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
-from tests.handoff.made import card_of, kinds_of, problem_in
+from tests.handoff.made import HIDDEN, card_of, kinds_of, problem_in
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,8 @@ def test_torchtitan_has_native_names_for_adamw_and_our_container_for_the_rest(pr
     assert found["CARD"] == 'it\'s "a".json'
     for one in (native, own):
         compile(one.text, "config", "exec")
+        assert 'max_norm=float("inf")' in one.text and 'mixed_precision_param="float32"' in one.text  # 1.0 and bfloat16 are their defaults
+        assert "steps=50," in one.text and "seq_len=8," in one.text and "global_batch_size=2," in one.text
 
 
 def test_torchtitan_gets_one_group_per_rate(problem):
@@ -72,6 +75,24 @@ def test_what_torchtitan_takes_is_ours_to_rounding(problem, rule, tmp_path, monk
     handed = export(tmp_path / "card.json", "torchtitan")
     assert 0 < handed.distance.value < 1e-10 < LIMIT  # float64: 1e-16 an operation, ten steps that blow it up
     assert "torch.optim" in str(handed.distance)
+
+
+def test_another_width_gets_its_own_rates(problem, tmp_path, monkeypatch):
+    """Half the rate at twice the width by the transfer, a quarter more inside by the parametrisation; without a rule it is refused."""
+    monkeypatch.chdir(tmp_path.parent.parent)
+    lr = Transferred(value=-1.0, low=-1.1, high=-0.9, widths=[16, 32], seeds=3, base_width=16, base_value=0.04)
+    exponents = {kind: -2.0 if kind in HIDDEN else 0.0 for kind in kinds_of(problem).values()}
+    part = ParametrisationPart(name="mu", base_width=16, exponents=exponents)
+    write(card_of(problem, AdamW(0.04), transfer={"lr": lr}, parametrisation=part), tmp_path / "card.json")
+    handed = export(tmp_path / "card.json", "torchtitan", width=32)
+    assert "'lr': 0.02," in handed.exported.text and "'lr': 0.005," in handed.exported.text
+    assert handed.distance.value < 1e-10  # as above
+    assert "'lr': 0.04," in export(tmp_path / "card.json", "torchtitan").exported.text
+    with pytest.raises(ValueError, match="a width must be >= 1, got -3"):
+        export(tmp_path / "card.json", "torchtitan", width=-3)
+    write(card_of(problem, AdamW(0.04)), tmp_path / "plain.json")
+    with pytest.raises(ValueError, match="no rule"):
+        export(tmp_path / "plain.json", "torchtitan", width=32)
 
 
 def test_the_distance_is_relative_to_the_way(problem):

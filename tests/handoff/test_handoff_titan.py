@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from sandbox.handoff.canary import canary, forecast
+from sandbox.handoff.export.torchtitan import torchtitan
 from sandbox.handoff.for_trainers import optimizer, scheduler
-from sandbox.handoff.reading import write
+from sandbox.handoff.reading import read, write
 from sandbox.handoff.recipe import Recipe, parts_of
 from sandbox.handoff.schema import SCHEMA, sealed
 from sandbox.models.initial import build
@@ -65,7 +66,6 @@ def same_weights(one, two):
 
 
 def test_the_container_steps_as_the_cards_optimizer_does(problem, path):
-    from sandbox.handoff.reading import read
     from sandbox.handoff.titan import schedule
 
     ours, theirs = build(problem.model, 0), build(problem.model, 0)
@@ -118,3 +118,23 @@ def test_groups_by_regular_expression_are_refused(problem, path):
     groups = [ParamGroupConfig(pattern=".*", optimizer_name="AdamW", optimizer_kwargs={"lr": 0.1})]
     with pytest.raises(ValueError, match="leave param_groups and optimizer_factory_kwargs_by_name empty"):
         CardOptimizers.Config(card=str(path), param_groups=groups).build(model_parts=[build(problem.model, 0)])
+
+
+@pytest.mark.parametrize("rules", ["own shell", "native"])
+def test_an_exported_configuration_is_theirs(problem, path, rules):
+    """The text is executed, as their registry does, and steps the card's own model."""
+    card, kinds = read(path)[0], {name: role.kind for name, role in problem.roles.items()}
+    if rules == "native":
+        card = card.model_copy(update={"optimizer": card.optimizer.model_copy(update={"frame": None, "partition": None})})
+    made = torchtitan(card, kinds, str(path))
+    assert made.same_code == (rules == "own shell")
+    exec(made.text, found := {})
+    assert found["TRAINING"].max_norm == float("inf") and found["TRAINING"].steps == 20
+    model = build(problem.model, 0)
+    contained = found["OPTIMIZER"].build(model_parts=[model])
+    schedulers = found["LR_SCHEDULER"].build(optimizers=contained, training_steps=20)
+    before = [w.detach().clone() for w in model.parameters()]
+    step(model, contained, problem, 0)
+    schedulers.step()
+    assert not any(torch.equal(w, was) for w, was in zip(model.parameters(), before, strict=True))
+    assert contained.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.02 * 2 / 4)  # the second step of four of warm-up

@@ -10,7 +10,8 @@ from sandbox.handoff.export.torchtitan import native_optimizer, torchtitan
 from sandbox.handoff.export.words import Exported
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, recipe_of
-from sandbox.handoff.schema import Card
+from sandbox.handoff.schema import Card, TensorPart
+from sandbox.handoff.target_rules import predicted_lr
 from sandbox.handoff.verify import weak
 
 Consumer = Literal["hf", "torchtitan"]
@@ -42,8 +43,10 @@ class Handed:
         return {"text": one.text, "lost": lost, "same_code": one.same_code, "distance": measured, "unmeasured": self.unmeasured}
 
 
-def export(path: Path, to: Consumer, *, other_implementation: bool = False) -> Handed:
-    """Raises ValueError for a card that may not be used and for an optimizer that the consumer has no name for; OtherImplementation where
+def export(path: Path, to: Consumer, *, width: int | None = None, other_implementation: bool = False) -> Handed:
+    """width: of the model that is to be trained; the card's own by default.
+
+    Raises ValueError for a card that may not be used and for an optimizer that the consumer has no name for; OtherImplementation where
     its own goes more than LIMIT of the way from ours, or could not be compared, unless that is asked for.
     """
     card, problems = read(path)
@@ -52,6 +55,7 @@ def export(path: Path, to: Consumer, *, other_implementation: bool = False) -> H
         raise ValueError(f"{path} may not be used: {problems[0]}")
     recipe = recipe_of(card, (path.parent,))
     kinds = {name: role.kind for name, role in recipe.problem.roles.items()}
+    card = at_width(card, kinds, width or recipe.problem.model.width)
     exported = hf(card, kinds) if to == "hf" else torchtitan(card, kinds, str(path))
     if exported.same_code:
         return Handed(exported, None)
@@ -65,6 +69,28 @@ def export(path: Path, to: Consumer, *, other_implementation: bool = False) -> H
             f"{what}; more than {LIMIT:g} is another optimizer: use sandbox.handoff.optimizer, or add --other-implementation"
         )
     return handed
+
+
+def at_width(card: Card, kinds: dict[str, str], width: int) -> Card:
+    """The card with the learning rate that it predicts for a width, and the factors of its parametrisation there.
+
+    Raises ValueError, with the words "no rule", where the card says nothing about other widths.
+    """
+    own, optimizer = card.model["width"], card.optimizer
+    if width == own:
+        return card
+    if width < 1:
+        raise ValueError(f"a width must be >= 1, got {width}")
+    exponents = card.parametrisation.exponents if card.parametrisation else {}
+    lr = predicted_lr(card, width)
+    parts = optimizer.partition or {name: TensorPart(framed=False, n_blocks=None, dim=None) for name in kinds}
+    factor = {kind: (width / own) ** exponents.get(kind, 0.0) for kind in kinds.values()}
+    changes = {
+        "rule": optimizer.rule | {"lr": lr},
+        "elsewhere": optimizer.elsewhere and optimizer.elsewhere | {"lr": optimizer.elsewhere["lr"] * lr / optimizer.rule["lr"]},
+        "partition": {name: part.model_copy(update={"lr_factor": part.lr_factor * factor[kinds[name]]}) for name, part in parts.items()},
+    }
+    return card.model_copy(update={"optimizer": optimizer.model_copy(update=changes)})
 
 
 def measured(card: Card, recipe: Recipe, exported: Exported, kinds: dict[str, str]) -> Distance:

@@ -3,6 +3,8 @@
 AdamW and Adam have native names there, with one parameter group per learning rate, so the factors of a parametrisation survive. Everything
 else is the card's own shell inside torchtitan's container (`sandbox.handoff.titan`), which loses nothing.
 
+Written out are also what its defaults would change: gradients are clipped at norm 1 there, and weights cast to bfloat16.
+
 torchtitan's warm-up and cosine are ours to the last step (its factor before step k is (k + 1) / warmup, then cosine to min_lr_factor).
 Patterns are those of its Llama, whose tensors are found by (kind -> name); the first pattern that fits a name wins.
 
@@ -24,7 +26,7 @@ PATTERNS = {
     "ffn_in": r"feed_forward\.w3\.", "norm": r"norm\.weight$", "embedding": r"tok_embeddings\.", "head": r"lm_head\.",
 }  # fmt: skip
 NATIVE = ("AdamW", "Adam")
-HEAD = '''"""Optimizer and schedule of a settings card, for a config registry of torchtitan 0.3.
+HEAD = '''"""Optimizer, schedule and training of a settings card, for a config registry of torchtitan 0.3.
 
 {remarks}
 """
@@ -39,7 +41,6 @@ OPTIMIZER = OptimizersContainer.Config(
     ],
 )
 LR_SCHEDULER = LRSchedulersContainer.Config({schedule})
-LOCAL_BATCH_SIZE, STEPS = {batch}, {steps}
 """
 SHELL_TEXT = """
 from sandbox.handoff.titan import CardOptimizers, schedule
@@ -47,7 +48,20 @@ from sandbox.handoff.titan import CardOptimizers, schedule
 CARD = {path!r}
 OPTIMIZER = CardOptimizers.Config(card=CARD)
 LR_SCHEDULER = schedule(CARD, steps={steps})
-LOCAL_BATCH_SIZE, STEPS = {batch}, {steps}
+"""
+TRAINING = """
+from torchtitan.config import TrainingConfig
+
+TRAINING = TrainingConfig(
+    local_batch_size={batch},
+    global_batch_size={batch},
+    seq_len={context},
+    max_norm=float("inf"),
+    steps={steps},
+    dtype="float32",
+    mixed_precision_param="float32",
+    mixed_precision_reduce="float32",
+)
 """
 
 
@@ -57,18 +71,18 @@ def torchtitan(card: Card, kinds: Mapping[str, str], path: str) -> Exported:
     lost = [Lost("data", "batches by seed and step", "torchtitan draws its own batches, by its own seed")]
     if card.data.dtype != "float32":
         lost.append(Lost("dtype", card.data.dtype, "training.dtype and mixed precision are set there"))
-    names = {"batch": card.data.batch, "steps": card.data.steps}
+    names = {"batch": card.data.batch, "steps": card.data.steps, "context": card.data.context}
     if native:
         groups = group_settings(card, kinds)
         lines = [
             f"        ParamGroupConfig(pattern={pattern!r}, optimizer_name={name!r}, optimizer_kwargs={kwargs!r}),"
             for pattern, name, kwargs in groups
         ]
-        body = NATIVE_TEXT.format(groups="\n".join(lines), schedule=_schedule(card), **names)
+        body = NATIVE_TEXT.format(groups="\n".join(lines), schedule=_schedule(card))
     else:
         body = SHELL_TEXT.format(path=path, **names)
     remarks = "\n".join(["Not carried over from the card:", *(f"    {one}" for one in lost)])
-    return Exported("torchtitan", HEAD.format(remarks=remarks) + body, "py", tuple(lost), same_code=not native)
+    return Exported("torchtitan", HEAD.format(remarks=remarks) + body + TRAINING.format(**names), "py", tuple(lost), same_code=not native)
 
 
 def group_settings(card: Card, kinds: Mapping[str, str]) -> list[tuple[str, str, dict[str, Any]]]:
