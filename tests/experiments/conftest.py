@@ -1,5 +1,7 @@
 """What the tests of all experiment files share: the modules, the claims, and judging a claim anew without store and workers."""
 
+from dataclasses import replace
+
 import pytest
 
 from sandbox.fit import Sample
@@ -22,7 +24,7 @@ def claim(module):
 
 def _verdict_of(claim, setting, seeds):
     samples = [Sample(seed, row) for seed, row in zip(seeds, claim.measure(setting, tuple(seeds)), strict=True)]
-    return judging.verdict_of(claim, setting, samples)
+    return judging.verdict_of(replace(claim, scope=None), setting, samples)
 
 
 def _rejudged(claim, *, settings=(), seeds=()):
@@ -31,7 +33,10 @@ def _rejudged(claim, *, settings=(), seeds=()):
 
 @pytest.fixture(scope="session")
 def verdict_of():
-    """verdict_of(claim, setting, seeds): the flow of the ledger for one setting, from rows measured now."""
+    """verdict_of(claim, setting, seeds): the flow of the ledger for one setting, from rows measured now.
+
+    A claim's own `scope` is left out, so that tests can show what would be said where it forbids to ask.
+    """
     return _verdict_of
 
 
