@@ -26,26 +26,34 @@ from sandbox.shells.stepwise import Stepwise
 from sandbox.shells.subspace import Subspace
 
 WITHIN = 0.05  # what is promised
-CONFIGS = {
-    "gpt": GPTConfig(200, width=32, layers=7, heads=4, context=32),
-    "llama": LlamaConfig(200, width=32, layers=7, heads=4, context=32, kv_heads=2),
-}
+GPT, LLAMA = GPTConfig(200, width=32, layers=7, heads=4, context=32), LlamaConfig(200, width=32, layers=7, heads=4, context=32, kv_heads=2)
+CASES = {"gpt, weights decide": (GPT, 4), "llama, activations decide": (LLAMA, 24)}  # a model, and tokens of a sequence
+CROSSED = {"gpt, activations decide": (GPT, 24), "llama, weights decide": (LLAMA, 4)}
+SIX = ("adamw", "lomo", "adalomo", "came", "adam-mini", "galore")
 SYSTEMS = (
     "adamw", "adam", "sgd", "lomo", "adalomo", "adafactor", "came", "adam-mini", "galore", "galore-fused", "golore", "i3s", "gwt",
     "mesgc", "rso", "rso-stepwise", "mezo", "zo-momentum", "zo-adam", "zo-sign", "subzero", "forward-gradient",
 )  # fmt: skip
-SEQUENCES, TOKENS = 2, 24
+SEQUENCES = 2
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+def flight_of(config: GPTConfig | LlamaConfig, tokens: int) -> Flight:
+    return Flight(Ask(Target("small", config, "own"), None, batch=SEQUENCES, context=tokens, weights="float32", compute="float32"))
+
+
+@pytest.fixture(scope="module", params=CASES)
 def flight(request) -> Flight:
-    target = Target(request.param, CONFIGS[request.param], "own")
-    return Flight(Ask(target, None, batch=SEQUENCES, context=TOKENS, weights="float32", compute="float32"))
+    return flight_of(*CASES[request.param])
+
+
+@pytest.fixture(scope="module", params=CROSSED)
+def crossed(request) -> Flight:
+    return flight_of(*CROSSED[request.param])
 
 
 def meter(flight: Flight, chosen: System) -> Measured:
     config = flight.ask.target.config
-    batch = torch.randint(config.vocab, (SEQUENCES, TOKENS + 1), generator=generator(0))
+    batch = torch.randint(config.vocab, (SEQUENCES, flight.ask.tokens + 1), generator=generator(0))
 
     def fresh():
         model, rules = build(config, 0), dict(chosen.rules)
@@ -60,9 +68,18 @@ def meter(flight: Flight, chosen: System) -> Measured:
     return measured_by(ForwardGradient(), fresh, batch) if chosen.way == "forward mode" else measured(fresh, batch)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_preflight_is_within_five_percent_of_the_meter(flight, name):
+def assert_met(flight: Flight, name: str) -> None:
     chosen = system(name, flight.model)
     found, seen = flight.of(chosen), meter(flight, chosen)
     assert found.peak == pytest.approx(seen.peak, rel=WITHIN)
     assert (found.bytes["weights"], found.bytes["states"]) == (seen.weights, seen.state)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_preflight_is_within_five_percent_of_the_meter(flight, name):
+    assert_met(flight, name)
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_so_it_is_where_the_other_kind_of_memory_decides(crossed, name):
+    assert_met(crossed, name)
