@@ -45,7 +45,7 @@ def distance(problem, rules, **changes):
 
 
 def lost(made):
-    return {one.field for one in made.lost} - {"data", "schedule"}
+    return {one.field for one in made.lost} - {"data", "schedule", "initial weights"}
 
 
 def parsed(text, tmp_path):

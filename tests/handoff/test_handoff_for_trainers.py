@@ -209,6 +209,12 @@ def test_a_frame_acts_on_the_same_side_of_a_matrix_that_is_stored_the_other_way_
         rules_for(card_of(problem, on_hidden(problem, GWT(Adam(0.02), level=1), Adam(0.02))), model)
 
 
+def test_without_a_schedule_the_rate_stays(problem):
+    card = card_of(problem, AdamW(0.02), schedule=None)
+    schedule = scheduler(card, optimizer(card, build(problem.model, 0)))
+    assert [schedule.lr_lambdas[0](k) for k in range(3)] == [1.0] * 3 and schedule.get_last_lr() == [0.02]
+
+
 def test_frozen_tensors_are_left_out(problem):
     model = build(problem.model, 0)
     model.embedding.weight.requires_grad_(False)

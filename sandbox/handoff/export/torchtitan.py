@@ -68,7 +68,8 @@ TRAINING = TrainingConfig(
 def torchtitan(card: Card, kinds: Mapping[str, str], path: str) -> Exported:
     """The Python file of a card. kinds: kind of every tensor of the card's model, by name.  path: of the card, for its own shell."""
     native = card.optimizer.rule["type"] in NATIVE and card.optimizer.frame is None and card.optimizer.shell == "stepwise"
-    lost = [Lost("data", "batches by seed and step", "torchtitan draws its own batches, by its own seed")]
+    lost = [Lost("initial weights", str(card.model.get("init")), "those that the model is made with, at every width")]
+    lost += [Lost("data", "batches by seed and step", "torchtitan draws its own batches, by its own seed")]
     if card.data.dtype != "float32":
         lost.append(Lost("dtype", card.data.dtype, "training.dtype and mixed precision are set there"))
     names = {"batch": card.data.batch, "steps": card.data.steps, "context": card.data.context}
