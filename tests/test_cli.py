@@ -122,6 +122,7 @@ def test_inconclusive_says_how_many_seeds_would_decide(here, folder):
         (["check", "--record"], "--tier quick runs none of the 4 that were asked for"),
         (["check", "toy.count", "--record", "--tier", "full"], "--tier full runs none of the 1 that were asked for"),
         (["check", "toy.slow", "--fresh"], "toy.slow is of the full tier, so --tier quick cannot run it anew; add --tier full (about 77 s"),
+        (["check", "toy.count", "--fresh", "--go-on"], "--go-on takes what is recorded as run: give one of them"),
         (["check", "--out", "pyproject.toml"], "pyproject.toml cannot"),
         (["check", "--out", "/proc/results"], "/proc/results cannot"),
         (["report", "--out", "pyproject.toml/deep"], "pyproject.toml/deep cannot"),
