@@ -18,7 +18,8 @@ Methods that nobody swept have no rule here and are refused.
 
 Sources: Yang et al. (2022), Tensor Programs V, https://arxiv.org/abs/2203.03466, table 3 (recalled), for Adam; Everett et al. (2024),
 https://arxiv.org/abs/2407.05872 (recalled). Of the other classes nothing is published that we know of: the exponents are those of a
-coordinate check of one hidden matrix, hypotheses that experiments/handoff_transfer_*.py test by sweeps.
+coordinate check of one hidden matrix, which experiments/handoff_transfer_*.py test by sweeps. A sweep measures what is left of an
+exponent, and a card holds both: at another width the rate is that of the card's rule times the factor from here.
 Departures: -1/2 of the low-rank class was seen at fixed rank, and rank n/8 gave -0.59; it is used for all ranks.
 A head that is tied to the table of tokens counts as a table.
 """
