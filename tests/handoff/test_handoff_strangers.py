@@ -156,6 +156,10 @@ def test_unknown_and_missing_fields_are_refused(path, change):
         (lambda d: d["optimizer"]["rule"].update(betas=[0.9, "x"]), "betas of AdamW is of another type"),
         (lambda d: d["optimizer"]["rule"].update(inner={"type": "AdamW", "lr": 0.1}), "AdamW has the fields"),
         (lambda d: d["model"].update(type="os.system"), "type must be one of"),
+        (
+            lambda d: d.update(parametrisation={"name": "mu", "base_width": 32, "exponents": {}}),
+            "a card's own model has the base width of its parametrisation, 32, got width 16",
+        ),
     ],
 )
 def test_values_that_no_class_takes_are_one_sentence(path, change, sentence):
