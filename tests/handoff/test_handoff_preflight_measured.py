@@ -26,8 +26,8 @@ from sandbox.shells.stepwise import Stepwise
 from sandbox.shells.subspace import Subspace
 
 WITHIN = 0.05  # what is promised
-GPT, LLAMA = GPTConfig(200, width=32, layers=7, heads=4, context=32), LlamaConfig(200, width=32, layers=7, heads=4, context=32, kv_heads=2)
-CASES = {"gpt, weights decide": (GPT, 4), "llama, activations decide": (LLAMA, 24)}  # a model, and tokens of a sequence
+GPT, LLAMA = GPTConfig(600, width=32, layers=7, heads=4, context=32), LlamaConfig(200, width=32, layers=7, heads=4, context=32, kv_heads=2)
+CASES = {"gpt, weights decide": (GPT, 4), "llama, activations decide": (LLAMA, 24)}  # a model, and tokens of a sequence; a large table
 CROSSED = {"gpt, activations decide": (GPT, 24), "llama, weights decide": (LLAMA, 4)}
 SIX = ("adamw", "lomo", "adalomo", "came", "adam-mini", "galore")
 SYSTEMS = (
