@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sandbox.handoff.canary import difference, rtol_bfloat16
+from sandbox.handoff.canary import difference, judged_in_bfloat16
 from sandbox.handoff.schema import CANARY_STEPS, Card
 from sandbox.models.initial import initial
 from sandbox.models.llama import LlamaConfig
@@ -35,8 +35,8 @@ def code_canary(plan: Plan, job: Job, ranks: Ranks, say: Callable[[str], None]) 
     check(plan.card, ten(small_run(plan, exact, ranks)), plan.card.canary.rtol, say)
     if job.precision != "card":
         rounded = small_run(plan, exact, ranks, lambda w: w.bfloat16().to(w.dtype))
-        rtol = rtol_bfloat16(plan.card.canary, ten(rounded))
-        check(plan.card, ten(small_run(plan, job, ranks)), rtol, say, f" in {job.precision}")
+        count, rtol = judged_in_bfloat16(plan.card.canary, ten(rounded))
+        check(plan.card, ten(small_run(plan, job, ranks))[:count], rtol, say, f" in {job.precision}")
 
 
 def ten(run: Run) -> list[float]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from sandbox.handoff.canary import judged_in_bfloat16
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe
-from sandbox.handoff.schema import Transferred
+from sandbox.handoff.schema import CanaryPart, Transferred
 from sandbox.handoff.target_rules import with_rate
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
@@ -133,6 +134,17 @@ def test_a_job_in_bfloat16_shows_the_losses_in_both_dtypes(method, cards, monkey
         faulty(monkeypatch, FAULTS["beta2" if method == "adamw" else "dropped scale"][1])
         with pytest.raises(CanaryFailed, match="rtol 1e-05"):
             canaries.code_canary(trainer.plan_of(cards[method], job, ranks), job, ranks, said.append)
+
+
+def test_losses_that_rounding_throws_about_are_not_judged_in_bfloat16():
+    losses = [3.0, 2.9, 2.8, 2.7, 2.6, 2.5, 2.4, 2.3, 2.2, 2.1]
+    card = CanaryPart(seed=0, losses=losses, rtol=1e-5, code="")
+    calm = [loss * 1.001 for loss in losses]
+    assert judged_in_bfloat16(card, calm) == (10, pytest.approx(0.016))
+    assert judged_in_bfloat16(card, losses) == (10, 2**-8)
+    wild = [*calm[:4], 2.62, *calm[5:]]  # 0.8 % at step 4
+    assert judged_in_bfloat16(card, wild) == (4, pytest.approx(0.016))
+    assert judged_in_bfloat16(card, [4.0, *losses[1:]])[0] == 1
 
 
 def test_a_model_without_bands_is_trained_under_the_ten_losses_alone(cards, place):
