@@ -3,8 +3,8 @@
     OUT/checkpoints/step-00000200/    the parts; progress.json: the steps made, the losses, the job; whole.json: the size of every file
 
 A checkpoint is written aside, as `.step-00000200`, and renamed when all of it is there, so one that is interrupted costs nothing. The
-newest whole one is used; the two newest are kept. Batches, draws and dropout are functions of (seed, step), so no state of a random
-generator has to be kept.
+newest whole one is used; the two newest are kept, and taken away where a job begins anew. Batches, draws and dropout are functions of
+(seed, step), so no state of a random generator has to be kept.
 """
 
 import json
@@ -29,7 +29,7 @@ from torch.distributed.checkpoint.state_dict import (
 from sandbox.scale.job import Ranks
 
 KEPT = 2
-PROGRESS, WHOLE = "progress.json", "whole.json"
+PROGRESS, WHOLE, FINISHED = "progress.json", "whole.json", "finished.json"
 
 
 def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any], ranks: Ranks) -> None:
@@ -81,6 +81,27 @@ def newest(folder: Path, say: Callable[[str], None]) -> tuple[Path, dict[str, An
             return path, json.loads((path / PROGRESS).read_text())
         say(f"the checkpoint {path} is not whole ({problem}), so the one before it is used")
     return None
+
+
+def finished(folder: Path) -> int:
+    """Steps of the job that came to its end with these checkpoints; 0 where none did."""
+    try:
+        return int(json.loads((folder / FINISHED).read_text())["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def finish(folder: Path, steps: int, ranks: Ranks) -> None:
+    """Says that the job is done: the same call then trains anew, and more steps go on from here."""
+    if ranks.rank == 0 and folder.is_dir():
+        (folder / FINISHED).write_text(json.dumps({"steps": steps}))
+
+
+def forget(folder: Path, ranks: Ranks) -> None:
+    """Takes the checkpoints of an earlier job away."""
+    if ranks.rank == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    ranks.wait()
 
 
 def steps_in(folder: Path) -> list[Path]:

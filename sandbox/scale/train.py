@@ -75,10 +75,14 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
         checkpoint.load(kept[0], run.model, run.optimizer, ranks)
         run.losses = list(kept[1]["losses"])
         say(f"goes on after step {len(run.losses)} of {plan.steps}, from {kept[0]}")
+    elif job.out is not None:
+        checkpoint.forget(job.out / "checkpoints", ranks)
     _walk(plan, run, job, say, inline, held(plan, run, say) if kept is None else None)
     held_out = run.held_out()
     say(f"held-out loss {held_out:.4f} nats per token")
     weights = weights_of(run.model, ranks) if job.out is not None else {}
+    if job.out is not None:
+        checkpoint.finish(job.out / "checkpoints", plan.steps, ranks)
     return Trained(tuple(run.losses), held_out, save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ())
 
 
@@ -141,11 +145,15 @@ def _keep(plan: Plan, run: Run, job: Job) -> None:
 
 
 def _kept(plan: Plan, job: Job, ranks: Ranks, say: Say) -> tuple[Path, dict[str, Any]] | None:
-    """The checkpoint to go on from. Raises ValueError where it is that of another job."""
+    """The checkpoint to go on from; none where a finished job has made so many steps. Raises ValueError where it is another job's."""
     if job.out is None or job.start == "fresh":
         return None
-    found = checkpoint.newest(job.out / "checkpoints", say)
+    folder = job.out / "checkpoints"
+    done = checkpoint.finished(folder)
+    found = checkpoint.newest(folder, say) if done < plan.steps else None
     if found is None or found[1]["step"] > plan.steps:
+        return None
+    if done and found[1]["job"] != plan.settings(job):
         return None
     checkpoint.require_same_job(found[0], found[1]["job"], plan.settings(job))
     return found

@@ -136,8 +136,19 @@ def test_checkpoints_of_another_job_are_not_gone_on_from(path, tmp_path, monkeyp
 def test_the_two_newest_checkpoints_are_kept(path, tmp_path):
     train(path, out=tmp_path, checkpoint_every=2, **QUIET)
     kept = sorted(file.name for file in (tmp_path / "checkpoints").iterdir())
-    assert kept == ["step-00000008", "step-00000010"]
+    assert kept == ["finished.json", "step-00000008", "step-00000010"]
     assert json.loads((tmp_path / "checkpoints" / "step-00000010" / "progress.json").read_text())["step"] == 10
+
+
+def test_a_finished_job_is_trained_anew_by_the_same_call_and_gone_on_from_by_a_longer_one(path, tmp_path):
+    """As before there were checkpoints: another card may use the same folder once a job is done."""
+    first, said = train(path, out=tmp_path, checkpoint_every=4, steps=10, **QUIET), []
+    assert train(path, out=tmp_path, checkpoint_every=4, steps=10, say=said.append) == first
+    assert not any(line.startswith("goes on") for line in said)
+    longer = train(path, out=tmp_path, steps=12, say=said.append)
+    assert any(line.startswith("goes on after step 8 of 12") for line in said) and longer.losses == train(path, **QUIET).losses
+    assert len(train(path, out=tmp_path, batch=8, checkpoint_every=5, **QUIET).losses) == 12
+    assert sorted(file.name for file in (tmp_path / "checkpoints").glob("step-*")) == ["step-00000005", "step-00000010"]
 
 
 def test_layers_in_a_subspace_train_as_the_frame_does_and_go_on(place, tmp_path, monkeypatch):
