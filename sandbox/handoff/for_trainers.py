@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,11 +42,18 @@ Place = tuple[int, int, str, int]
 
 
 def optimizer(
-    card: Card | Path, model: nn.Module, *, lr: float | None = None, overrides: Mapping[str, Role] | None = None, seed: int | None = None
+    card: Card | Path,
+    model: nn.Module,
+    *,
+    lr: float | None = None,
+    overrides: Mapping[str, Role] | None = None,
+    seed: int | None = None,
+    **options: Any,
 ) -> torch.optim.Optimizer:
     """The card's shell over the trainable tensors of a model. lr: in the place of the one that the card predicts for the model's width.
 
-    overrides: roles of tensors that no table knows.  seed: of the draws of frames; the card's canary's by default.
+    overrides: roles of tensors that no table knows.  seed: of the draws of frames; the card's canary's by default.  options: the shell's
+    own, as `state_dtype=torch.float32, rounding="stochastic"` for bfloat16 weights.
 
     Raises ValueError for a card that was changed, a tensor whose role is not known, and, with the words "no rule", for a model that the
     card says nothing about.
@@ -54,7 +62,7 @@ def optimizer(
     rules = rules_for(card, model, lr=lr, overrides=overrides)
     tensors = dict(model.named_parameters())
     named = [(name, tensors[name]) for name in rules]
-    return SHELLS[card.optimizer.shell](named, rules, seed=card.canary.seed if seed is None else seed)
+    return SHELLS[card.optimizer.shell](named, rules, seed=card.canary.seed if seed is None else seed, **options)
 
 
 def rules_for(card: Card, model: nn.Module, *, lr: float | None = None, overrides: Mapping[str, Role] | None = None) -> dict[str, Rule]:

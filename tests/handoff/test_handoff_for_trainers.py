@@ -209,6 +209,14 @@ def test_a_frame_acts_on_the_same_side_of_a_matrix_that_is_stored_the_other_way_
         rules_for(card_of(problem, on_hidden(problem, GWT(Adam(0.02), level=1), Adam(0.02))), model)
 
 
+def test_bfloat16_weights_may_have_a_float32_state(problem):
+    model = build(problem.model, 0).to(torch.bfloat16)
+    made = optimizer(card_of(problem, AdamW(0.02)), model, state_dtype=torch.float32, rounding="stochastic")
+    our_loss(model, problem.batch(0, 0)).backward()
+    made.step()
+    assert {made.state[w]["v"].dtype for w in model.parameters()} == {torch.float32}
+
+
 def test_without_a_schedule_the_rate_stays(problem):
     card = card_of(problem, AdamW(0.02), schedule=None)
     schedule = scheduler(card, optimizer(card, build(problem.model, 0)))
