@@ -16,7 +16,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="how many steps; default: the card's number")] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where the arithmetic happens")] = "cpu",
     out: Annotated[Path, typer.Option(help="folder for the losses, the weights and the checkpoints")] = Path("results/train"),
-    model: Annotated[str | None, typer.Option(help="another model: CONFIG.json, or a folder of Hugging Face (Llama, GPT-2)")] = None,
+    model: Annotated[str | None, typer.Option(help="another model: llama-60m, ..., CONFIG.json, or a folder of Hugging Face")] = None,
     text: Annotated[str | None, typer.Option(help="another text: a file, a folder of .txt or .parquet, or hub:NAME")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="tokenizer.json or its folder; default: the card's")] = None,
     batch: Annotated[int | None, typer.Option(help="windows of a step, of all ranks together")] = None,
