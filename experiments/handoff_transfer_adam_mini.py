@@ -23,9 +23,15 @@ The predictions were committed before the first run of these settings. A trial o
 from sandbox.handoff.transfer_cards import cards
 from sandbox.handoff.transfer_claims import width_claims
 from sandbox.handoff.transfer_runs import Setting
+from sandbox.ledger.claim import Found
 from sandbox.verdict import Outcome
 
 __all__ = ["CARDS", "CLAIMS", "Setting"]  # a worker builds its settings from this module
 
-CLAIMS = width_claims("adam-mini", transfer=Outcome.HOLDS, cost=Outcome.HOLDS)
+OPEN = Found(
+    Outcome.INCONCLUSIVE,
+    "2026-11-22",
+    "-0.25 [-0.34, -0.17], on the edge of the margin: the best rate of Adam-mini falls faster with the width than that of AdamW (-0.11)",
+)
+CLAIMS = width_claims("adam-mini", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN)
 CARDS = cards("adam-mini")
