@@ -50,8 +50,13 @@ def recipe(setting, values):
     problem = fitted(LanguageProblem(model, text={text!r}, tokenizer=Characters(), batch_size=2))
     return dict(problem=problem, rules=AdamW(values.get("their_lr", 0.1)), steps=20)
 
+def carried(setting, values):
+    lr = dict(value=0.0, low=-0.1, high=0.1, widths=[8, 16], seeds=3, base_width=8, base_value=0.3)
+    mu = dict(name="mu", base_width=8, exponents={"query": -1.0})
+    return recipe(setting, values) | dict(transfer={"lr": lr}, parametrisation=mu)
+
 CARDS = (
-    ("good", ("a.good",), recipe), ("mixed", ("a.good", "a.bad"), recipe), ("open", ("a.open",), recipe),
+    ("carried", ("a.spare",), carried), ("good", ("a.good",), recipe), ("mixed", ("a.good", "a.bad"), recipe), ("open", ("a.open",), recipe),
     ("outside", ("a.good", "a.outside"), recipe), ("half", ("a.good", "a.unrun"), recipe), ("unrun", ("a.unrun",), recipe),
 )
 """
@@ -97,6 +102,13 @@ def test_a_card_is_made_from_its_name_or_from_a_claim(project):
     with pytest.raises(ValueError, match="4 cards answer to 'a.good': good, mixed, outside, half; name one of them"):
         create_named(["a.good"])
     assert create_named(["a.open"], unvalidated=True)[0] == "open"
+
+
+def test_a_recipe_in_plain_data_brings_its_transfer_and_parametrisation(project):
+    card = create_named(["carried"])[1]
+    assert card.parametrisation.exponents == {"query": -1.0} and card.parametrisation.base_width == 8
+    assert card.transfer["lr"].base_value == 0.3 and card.transfer["lr"].regret is None and card.target is None
+    assert card.unvalidated[0].endswith("the rule for widths was measured from 8 to 16")
 
 
 def test_claims_that_are_named_beside_a_card_stand_behind_it_too(project):
@@ -148,7 +160,7 @@ def test_settings_come_from_a_run(project):
     ("words", "sentence"),
     [
         (["create", "god"], "no card rests on 'god'; the nearest names are: good"),
-        (["create", "a.spare"], "no card rests on 'a.spare'"),
+        (["create", "a.spared"], "no card rests on 'a.spared'; the nearest names are: a.spare"),
         (["create", "good", "a.god"], "no claim has the id 'a.god'; the nearest are: a.good"),
         (["show", "no.json"], "the card 'no.json' does not exist"),
         (["verify", "no.json"], "the card 'no.json' does not exist"),
