@@ -56,7 +56,8 @@ def carried(setting, values):
     return recipe(setting, values) | dict(transfer={"lr": lr}, parametrisation=mu)
 
 CARDS = (
-    ("carried", ("a.spare",), carried), ("good", ("a.good",), recipe), ("mixed", ("a.good", "a.bad"), recipe), ("open", ("a.open",), recipe),
+    ("carried", ("a.spare",), carried),
+    ("good", ("a.good",), recipe), ("mixed", ("a.good", "a.bad"), recipe), ("open", ("a.open",), recipe),
     ("outside", ("a.good", "a.outside"), recipe), ("half", ("a.good", "a.unrun"), recipe), ("unrun", ("a.unrun",), recipe),
 )
 """
