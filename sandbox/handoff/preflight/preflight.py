@@ -115,7 +115,9 @@ class Flight:
             else f"all {layers} blocks were run"
         )
         sharded = (
-            f"FSDP2 over {ask.world} ranks, block by block, the root stays gathered" if ask.is_sharded else "one rank, nothing sharded"
+            f"FSDP2 over {ask.world} rank{'' if ask.world == 1 else 's'}, block by block, the root stays gathered"
+            if ask.is_sharded
+            else "one rank, nothing sharded"
         )
         whose = (
             "modules of Hugging Face with the fused kernel of attention" if ask.target.code == "hugging face" else "modules of this package"
