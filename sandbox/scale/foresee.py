@@ -27,7 +27,7 @@ from sandbox.scale.plan import Plan, settings_at
 from sandbox.scale.watch import Watch, whole_everywhere
 
 SEEDS = 3
-TOKENS = 4096  # of a step of a narrow model: the first rows of a batch of the job; fewer tokens only make the bands wider
+TOKENS = 2048  # of a step of a narrow model: the first rows of a batch of the job; fewer tokens only make the bands wider
 WIDTHS = (32, 64, 128)  # of a card without a transfer rule that says which; those above half of the target's are left out
 
 
