@@ -56,6 +56,7 @@ class Setting:
     fall: float = 1e-6
 
 
+@cache
 def problem_of(setting: Setting) -> MatrixQuadratic:
     return MatrixQuadratic(power_law(setting.rows, exponent=1.0), setting.columns)
 

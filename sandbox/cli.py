@@ -43,6 +43,7 @@ def list_(names: Ids = None, root: Root = None, out: Out = None, as_json: Json =
 
     Example: sandbox list rso
     """
+    _one_thread()
     from sandbox.ledger.bench import open_bench
     from sandbox.ledger.collect import choose
     from sandbox.report.terminal import console, listing
@@ -72,6 +73,7 @@ def check(
 
     Example: sandbox check rso.exact-rate --workers 2
     """
+    _one_thread()
     from sandbox.ledger.bench import open_bench, order
     from sandbox.report.terminal import console, progress_bar, show
 
@@ -124,6 +126,7 @@ def report(out: Out = None, as_json: Json = False, root: Root = None) -> None:
 
     Example: sandbox report --out results
     """
+    _one_thread()
     from sandbox.ledger.bench import open_bench
 
     bench = open_bench(root, out)
@@ -186,6 +189,11 @@ def _write(results: Sequence[Any], out: Path, root: Path) -> list[Path]:
     from sandbox.report.page import write_page
 
     return [write_page(results, out, root), *write_cards(results, out, root)]
+
+
+def _one_thread() -> None:
+    """For limits, which are worked out here on small tensors: two threads take twice as long. Before torch is imported."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def main() -> None:

@@ -27,9 +27,12 @@ EVIDENCE = EvidencePart(
 
 
 def text_in(folder):
-    """A card reads texts below the working folder, so tests that use this text work in its folder."""
-    (folder / "words.txt").write_text(WORDS)
-    return "words.txt"
+    """A card reads texts below the working folder, so tests that use this text work in its folder.
+
+    No other test names a text so: a process remembers texts by the path it was given.
+    """
+    (folder / "scale_words.txt").write_text(WORDS)
+    return "scale_words.txt"
 
 
 def tiny(text, *, width=8, layers=1, batch_size=2, dtype="float32", **config):

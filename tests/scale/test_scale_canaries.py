@@ -36,7 +36,7 @@ def galore(problem):
 @pytest.fixture(scope="module")
 def cards(place):
     """method -> card with bands for a Llama of width 32, foreseen from widths 8, 12 and 16."""
-    problem = tiny("words.txt", width=16, batch_size=4)
+    problem = tiny("scale_words.txt", width=16, batch_size=4)
     (place / "big.json").write_text(BIG.replace('"vocab": 20', f'"vocab": {problem.model.vocab}'))
     found = {}
     for name, rules in {"adamw": AdamW(0.01, weight_decay=0.1), "galore": galore(problem)}.items():
@@ -155,7 +155,7 @@ def test_a_model_without_bands_is_trained_under_the_ten_losses_alone(cards, plac
 
 
 def test_a_card_without_a_transfer_rule_says_no_rule(place):
-    problem = tiny("words.txt", width=16, batch_size=4)
+    problem = tiny("scale_words.txt", width=16, batch_size=4)
     path = card_of(Recipe(problem, AdamW(0.01), steps=20), place / "plain.json")
     with pytest.raises(ValueError, match="no rule: the card does not say how the learning rate of AdamW follows the width"):
         train(path, model="big.json", say=lambda line: None)

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def problem(place):
-    return tiny("words.txt", batch_size=3)
+    return tiny("scale_words.txt", batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_a_job_whose_stream_ends_keeps_what_it_has_learned(path, place, monkeypa
 
 def short_held_out(place):
     """The same card with 16 tokens held out, for a short stream."""
-    problem = replace(tiny("words.txt", batch_size=3), held_out_tokens=16)
+    problem = replace(tiny("scale_words.txt", batch_size=3), held_out_tokens=16)
     return card_of(Recipe(problem, AdamW(0.01), steps=12), place / "held.json")
 
 

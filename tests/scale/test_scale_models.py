@@ -40,7 +40,7 @@ def theirs(config):
 
 @pytest.fixture(scope="module")
 def problem(place):
-    return tiny("words.txt", width=16, batch_size=4)
+    return tiny("scale_words.txt", width=16, batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_kinds_without_a_kin_and_kinds_treated_unlike_have_no_rule(path, problem
     rules = {n: AdamW(0.01) for n in problem.shapes}
     with pytest.raises(ValueError, match="no rule: the model has a tensor of kind 'router'"):
         rules_at(card, own(problem), rules, Model({"r": Role("router", (1,), (0,))}, {"r": (4, 16)}, 16))
-    two = tiny("words.txt", width=16, layers=2)
+    two = tiny("scale_words.txt", width=16, layers=2)
     uneven = {n: AdamW(0.02 if "blocks.1" in n else 0.01) for n in two.shapes}
     with pytest.raises(ValueError, match="no rule: the card treats blocks.0.* and blocks.1.*, both of kind 'norm', unlike"):
         rules_at(card, own(two), uneven, own(problem))

@@ -29,7 +29,7 @@ QUIET = {"say": lambda line: None}
 
 @pytest.fixture(scope="module")
 def path(place):
-    recipe = Recipe(tiny("words.txt", batch_size=4, dtype="float64"), AdamW(0.01), steps=12, schedule=Schedule(12, 2, 0.3))
+    recipe = Recipe(tiny("scale_words.txt", batch_size=4, dtype="float64"), AdamW(0.01), steps=12, schedule=Schedule(12, 2, 0.3))
     return card_of(recipe, place / "card.json")
 
 
@@ -153,7 +153,7 @@ def test_a_finished_job_is_trained_anew_by_the_same_call_and_gone_on_from_by_a_l
 
 def test_layers_in_a_subspace_train_as_the_frame_does_and_go_on(place, tmp_path, monkeypatch):
     """One process, where the shell works: the numbers of RSO in the stepwise shell, and plain weights at the end."""
-    problem = tiny("words.txt", batch_size=4, dtype="float64")
+    problem = tiny("scale_words.txt", batch_size=4, dtype="float64")
     rules = {n: RSO(Adam(0.02), rank=2, update_gap=3) if r.kind in ("query", "ffn_in") else Adam(0.02) for n, r in problem.roles.items()}
     card = card_of(Recipe(problem, rules, steps=12), place / "rso.json")
     plain = train(card, out=tmp_path / "plain", **QUIET)

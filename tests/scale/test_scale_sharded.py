@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def cards(place):
     """(name, shell) -> path of its card."""
-    problem, found = tiny("words.txt", width=16, batch_size=6, dtype="float64"), {}
+    problem, found = tiny("scale_words.txt", width=16, batch_size=6, dtype="float64"), {}
     for name, rule in SYSTEMS.items():
         for shell in ("stepwise", "fused") if name in FUSED else ("stepwise",):
             recipe = Recipe(problem, rules_of(rule, problem), steps=STEPS, shell=shell, schedule=Schedule(STEPS, 3, 0.2))
@@ -47,7 +47,7 @@ def cards(place):
 @pytest.fixture(scope="module")
 def single(place):
     """A card in float32, and the same with bands for its own model."""
-    recipe = Recipe(tiny("words.txt", width=16, batch_size=6), AdamW(0.01), steps=STEPS)
+    recipe = Recipe(tiny("scale_words.txt", width=16, batch_size=6), AdamW(0.01), steps=STEPS)
     path = card_of(recipe, place / "single.json")
     train(path, foresee=place / "bands.json", say=lambda line: None)
     return str(path), str(place / "bands.json")
