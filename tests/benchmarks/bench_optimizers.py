@@ -21,10 +21,10 @@ What was tried beside what is here:
 Not reached: 1.3 times the limit on one thread for Adam-mini (1.35), AdaLomo (2.1) and CAME (1.9); on two threads of an otherwise idle
 machine of two cores Adam-mini has 1.6, AdaLomo 2.3, CAME 2.2, and compiled / best peer is 0.38, 0.13 and 0.20. GaLore is bound by its two
 matrix products, ours and its peer's alike; its loops are the recorded step.
-The fused shell (the last table; CPU time of one thread; median and range of 10 repetitions on that idle machine, before the last change):
-    132 tensors of 32x32: +3.1 % (+1.8 to +4.1); "pass" +5.7 % (+5.0 to +6.4); an empty hook at every tensor +0.5 %
-    13 tensors of 512x512: -0.1 % (-3.0 to +5.7); "pass" +0.4 % (-2.1 to +1.9)
-So 3 % are reached for matrices of the usual sizes, and not for many tiny ones, least under "pass", where the stepwise loop looks at
+The fused shell (the last table; CPU time of one thread; median and range of 10 repetitions on an idle machine):
+    132 tensors of 32x32: +1.5 % (+1.2 to +2.1), "pass" +4.5 % (+3.8 to +5.0); before the last change +3.1 and +5.7 %; empty hooks +0.5 %
+    13 tensors of 512x512: +0.5 % (-0.4 to +1.5), "pass" +0.5 % (-0.1 to +0.8)
+So 3 % are reached, but for many tiny tensors under "pass", where the stepwise loop looks at
 nothing. What is left there is no work: by the processor's own counters (`perf stat`) a tensor of 32x32 costs 3 % fewer instructions than
 in the stepwise shell, forward, backward and step together (430 against 443 thousand), but some 230 more misses of the instruction cache
 and 70 more of the branch predictor: at every tensor the step takes the place of backward there, and backward that of the step. The last
