@@ -14,10 +14,10 @@ from torch import Tensor
 
 from sandbox.handoff.canary import difference, judged_in_bfloat16
 from sandbox.handoff.schema import CANARY_STEPS, Card
+from sandbox.models.hugging_face import as_theirs, our_name
 from sandbox.models.initial import initial
 from sandbox.models.llama import LlamaConfig
 from sandbox.scale.data import Drawn
-from sandbox.scale.hugging_face import as_theirs, our_name
 from sandbox.scale.job import Job, Ranks
 from sandbox.scale.loop import Run
 from sandbox.scale.making import made

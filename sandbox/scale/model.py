@@ -24,10 +24,10 @@ from sandbox.handoff.preflight.sizes import SIZES
 from sandbox.handoff.recipe import MODELS
 from sandbox.handoff.rules import as_record
 from sandbox.models.gpt import GPTConfig
+from sandbox.models.hugging_face import as_ours, as_theirs, foreign_of, module_of, stored_in, tensor_of
 from sandbox.models.initial import WEIGHTS, draw
 from sandbox.models.llama import LlamaConfig
 from sandbox.models.roles import Role, roles
-from sandbox.scale.hugging_face import as_ours, as_theirs, foreign_of, module_of, stored_in, tensor_of
 
 Config = GPTConfig | LlamaConfig
 FAMILIES = ("llama", "gpt2")

@@ -2,11 +2,11 @@
 
 Run: python tests/benchmarks/bench_block_mass.py [steps of Adam first: 100]
 
-Measured once, on two cores that about fourteen processes shared, one thread, float32: 1,063,680 parameters, 11,497 blocks, 128
+Measured on an otherwise idle machine, one thread, float32: 1,063,680 parameters, 11,497 blocks, 128
 tokens, after 100 steps of Adam.
 
-    the whole Hessian            0.4219 +- 4.6 %       384 products       44 s by the clock     14 s of a core
-    inside tensors, together     0.9810 +- 0.9 %    10,710 products      608 s by the clock     77 s of a core
+    the whole Hessian            0.4219 +- 4.6 %       384 products       12 s by the clock     12 s of a core
+    inside tensors, together     0.9810 +- 0.9 %    10,710 products       69 s by the clock     68 s of a core
 
 One product per block and probe would have been 11,497 products for each probe. Of the 68 tensors 64 came within 5 % (the widest: 4.7 %)
 and four are the key biases, whose Hessian is 0 but for rounding. Before `deflated_mass` took directions out on both sides and as many

@@ -12,6 +12,7 @@ from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe
 from sandbox.handoff.target_rules import Model, predicted_lr, rules_at
 from sandbox.models.cuts import adam_mini
+from sandbox.models.hugging_face import as_theirs, our_name
 from sandbox.models.initial import initial, skeleton
 from sandbox.models.llama import LlamaConfig
 from sandbox.models.roles import Role
@@ -21,7 +22,6 @@ from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.settings import learning_rate
 from sandbox.scale.fsdp import filled
-from sandbox.scale.hugging_face import as_theirs, our_name
 from sandbox.scale.model import Trainee, logits_of, trainee_of
 from sandbox.scale.train import train
 from tests.scale.cards import card_of, tiny

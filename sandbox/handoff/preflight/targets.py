@@ -20,6 +20,7 @@ from sandbox.handoff.preflight.sizes import SIZES
 from sandbox.handoff.recipe import MODELS
 from sandbox.handoff.rules import as_record
 from sandbox.models.gpt import GPTConfig
+from sandbox.models.hugging_face import as_theirs
 from sandbox.models.llama import LlamaConfig
 
 Config = GPTConfig | LlamaConfig
@@ -207,23 +208,9 @@ def runnable(target: Target) -> Target:
 
 def _hugging_face(config: Config, dropout: float) -> nn.Module:
     """Their module of the same sizes, attention by the fused kernel, whose own dropout keeps nothing on a GPU and is left out."""
-    from transformers import AutoModelForCausalLM, GPT2Config
-    from transformers import LlamaConfig as Theirs
+    from transformers import AutoModelForCausalLM
 
+    theirs = as_theirs(config)
     if isinstance(config, GPTConfig):
-        sizes = dict(n_embd=config.width, n_layer=config.layers, n_head=config.heads, n_positions=config.context, n_inner=config.hidden)
-        theirs: Any = GPT2Config(vocab_size=config.vocab, tie_word_embeddings=config.tied, use_cache=False, **sizes)
         theirs.attn_pdrop, theirs.embd_pdrop, theirs.resid_pdrop = 0.0, dropout, dropout
-    else:
-        theirs = Theirs(
-            vocab_size=config.vocab,
-            hidden_size=config.width,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.groups,
-            intermediate_size=config.hidden,
-            max_position_embeddings=config.context,
-            tie_word_embeddings=config.tied,
-            use_cache=False,
-        )
     return AutoModelForCausalLM.from_config(theirs, attn_implementation="sdpa")
