@@ -13,6 +13,7 @@ The predictions were committed before the first run of these settings.
 
 from sandbox.handoff.transfer_claims import scaling
 from sandbox.handoff.transfer_runs import Setting
+from sandbox.ledger.claim import Found
 from sandbox.verdict import Outcome
 
 __all__ = ["CLAIMS", "Setting"]  # a worker builds its settings from this module
@@ -22,6 +23,7 @@ FIELDS = {
     "known": "derived",
     "cost_s": 90.0,
 }
+OPEN = Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.31 [0.11, 0.52]: a decay of 1 wants a larger rate; about 13 seeds would decide")
 CLAIMS = tuple(
     scaling(
         method,
@@ -29,7 +31,8 @@ CLAIMS = tuple(
         (0.01, 0.1, 1.0),
         Outcome.HOLDS,
         statement=f"the best learning rate of {name} does not move with the weight decay",
+        found=found,
         **FIELDS,
     )
-    for method, name in (("adamw", "AdamW"), ("adalomo", "AdaLomo"))
+    for method, name, found in (("adamw", "AdamW", OPEN), ("adalomo", "AdaLomo", None))
 )

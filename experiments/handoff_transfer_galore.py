@@ -23,15 +23,9 @@ The predictions were committed before the first run of these settings. A trial o
 from sandbox.handoff.transfer_cards import cards
 from sandbox.handoff.transfer_claims import width_claims
 from sandbox.handoff.transfer_runs import Setting
-from sandbox.ledger.claim import Found
 from sandbox.verdict import Outcome
 
 __all__ = ["CARDS", "CLAIMS", "Setting"]  # a worker builds its settings from this module
 
-OPEN = Found(
-    Outcome.INCONCLUSIVE,
-    "2026-11-22",
-    "-0.20 [-0.26, -0.13], within 0.25 alone but not as one of two; at rank width / 4 the hidden rate goes with width^-0.70",
-)
-CLAIMS = width_claims("galore", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN)
+CLAIMS = width_claims("galore", transfer=Outcome.HOLDS, cost=Outcome.HOLDS)
 CARDS = cards("galore")
