@@ -22,6 +22,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="windows of a step, of all ranks together")] = None,
     context: Annotated[int | None, typer.Option(help="tokens of a window")] = None,
     lr: Annotated[float | None, typer.Option(help="learning rate; default: the card's, or what it predicts for the model's width")] = None,
+    rank: Annotated[int | None, typer.Option(help="rank of every frame; default: what the card says for the model's width")] = None,
     precision: Annotated[Literal["card", "bfloat16"], typer.Option(help="of forward and backward; weights keep the card's")] = "card",
     accumulate: Annotated[int, typer.Option(help="backward passes of a step")] = 1,
     recompute: Annotated[Literal["off", "blocks"], typer.Option(help="what is computed again in backward, not kept")] = "off",
@@ -46,9 +47,10 @@ def train(
     from sandbox.scale.train import train as train_from
 
     options = {
-        "model": model, "text": text, "tokenizer": tokenizer, "batch": batch, "context": context, "lr": lr, "precision": precision,
-        "accumulate": accumulate, "recompute": recompute, "compile": compile_, "shell": shell, "checkpoint_every": checkpoint_every,
-        "validate_every": validate_every, "peak_tflops": peak_tflops, "seed": seed, "foresee": foresee,
+        "model": model, "text": text, "tokenizer": tokenizer, "batch": batch, "context": context, "lr": lr, "rank": rank,
+        "precision": precision, "accumulate": accumulate, "recompute": recompute, "compile": compile_, "shell": shell,
+        "checkpoint_every": checkpoint_every, "validate_every": validate_every, "peak_tflops": peak_tflops, "seed": seed,
+        "foresee": foresee,
     }  # fmt: skip
     options |= {"tensorboard": "on" if tensorboard else "off", "start": "fresh" if fresh else "resume"}
     speaks = os.environ.get("RANK", "0") == "0"  # what is refused is refused on every rank alike, and said once

@@ -46,11 +46,12 @@ def optimizer(
     model: nn.Module,
     *,
     lr: float | None = None,
+    rank: int | None = None,
     overrides: Mapping[str, Role] | None = None,
     seed: int | None = None,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """The card's shell over the trainable tensors of a model. lr: in the place of the one that the card predicts for the model's width.
+    """The card's shell over the trainable tensors of a model. lr, rank: in the place of what the card predicts for the model's width.
 
     overrides: roles of tensors that no table knows.  seed: of the draws of frames; the card's canary's by default.  options: the shell's
     own, as `state_dtype=torch.float32, rounding="stochastic"` for bfloat16 weights.
@@ -59,20 +60,22 @@ def optimizer(
     card says nothing about.
     """
     card = usable(card)
-    rules = rules_for(card, model, lr=lr, overrides=overrides)
+    rules = rules_for(card, model, lr=lr, rank=rank, overrides=overrides)
     tensors = dict(model.named_parameters())
     named = [(name, tensors[name]) for name in rules]
     return SHELLS[card.optimizer.shell](named, rules, seed=card.canary.seed if seed is None else seed, **options)
 
 
-def rules_for(card: Card, model: nn.Module, *, lr: float | None = None, overrides: Mapping[str, Role] | None = None) -> dict[str, Rule]:
+def rules_for(
+    card: Card, model: nn.Module, *, lr: float | None = None, rank: int | None = None, overrides: Mapping[str, Role] | None = None
+) -> dict[str, Rule]:
     """The rule of every trainable tensor of a model, in the order of the card's own model. Raises ValueError as `optimizer` does."""
     config = as_record(card.model, MODELS)
     own = Model(roles_of(config), shapes_of(config), config.width)
     rules = rules_of(card.optimizer, tuple(own.shapes))
     theirs = described(model, overrides)
-    same = lr is None and theirs.shapes == own.shapes
-    found = rules if same else turned(rules_at(card, own, rules, theirs, lr), theirs)
+    same = lr is None and rank is None and theirs.shapes == own.shapes
+    found = rules if same else turned(rules_at(card, own, rules, theirs, lr, rank=rank), theirs)
     trainable = {name for name, w in model.named_parameters() if w.requires_grad}
     return {name: found[name] for name in in_order(own.roles, theirs.roles) if name in trainable}
 

@@ -88,12 +88,14 @@ class Band(Part):
 class ParametrisationPart(Part):
     """Which initial scales and factors of lr go with a width (`sandbox.handoff.parametrisation`).
 
-    base_width: where all factors are 1.  exponents: of width / base_width, by kind of tensor.
+    base_width: where all factors are 1.  exponents: of width / base_width, by kind of tensor.  rank_exponent: the same of the ranks of
+    frames; null where there are none, or where nobody said it (a card may leave it out: it came later than the others).
     """
 
     name: Literal["standard", "mu"]
     base_width: Annotated[int, Field(gt=0)]
     exponents: dict[str, float]
+    rank_exponent: float | None = None
 
 
 class RegretPart(Band):

@@ -53,8 +53,9 @@ def _settings(card: Card) -> Iterator[str]:
     yield f"             {data.batch} x {data.context} tokens a step, {data.steps} steps"
     yield f"             sha256 {data.sha256}"
     if card.parametrisation:
-        exponents = _line(card.parametrisation.exponents) or "none"
-        yield f"widths by    {card.parametrisation.name}, base width {card.parametrisation.base_width}, exponents {exponents}"
+        part = card.parametrisation
+        ranks = "" if part.rank_exponent is None else f"; ranks times (width / {part.base_width})^{part.rank_exponent:g}"
+        yield f"widths by    {part.name}, base width {part.base_width}, exponents {_line(part.exponents) or 'none'}{ranks}"
 
 
 def _promises(card: Card) -> Iterator[str]:

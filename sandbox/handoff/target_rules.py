@@ -3,15 +3,18 @@
     kind of tensor -> (framed or not, Adam-mini's cut or none)      as on the card's own model, the same for all tensors of a kind
     lr of a tensor  = the card's lr of that kind  x  lr(n) / lr(card)  x  (n / own width)^exponent of the kind
     lr(n)           = base_value (n / base_width)^value             the card's transfer rule
+    rank of a frame = the card's  x  (n / own width)^rank exponent, rounded
 
-A card without a transfer rule says "no rule" and is not carried to another width, unless a learning rate is named. A kind that the card's
+A card without a transfer rule says "no rule" and is not carried to another width, unless a learning rate is named; so does one with
+frames that have a rank, where it does not say how that follows the width, unless a rank is named. A kind that the card's
 model lacks takes the settings of a kin: a fused query-key-value those of the query, a bias those of a norm's gains.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from sandbox.handoff.parametrisation import Parametrisation, lr_exponent, place_of, rule_class
 from sandbox.handoff.schema import Card
 from sandbox.models.cuts import Version, adam_mini
 from sandbox.models.roles import Role
@@ -46,8 +49,10 @@ def predicted_lr(card: Card, width: int) -> float:
     return rule.base_value * (width / rule.base_width) ** rule.value
 
 
-def rules_at(card: Card, own: Model, rules: Mapping[str, Rule], other: Model, lr: float | None = None) -> dict[str, Rule]:
-    """The rule of every tensor of `other`. rules: of the card's own model.  lr: in the place of the predicted one.
+def rules_at(
+    card: Card, own: Model, rules: Mapping[str, Rule], other: Model, lr: float | None = None, *, rank: int | None = None
+) -> dict[str, Rule]:
+    """The rule of every tensor of `other`. rules: of the card's own model.  lr, rank: in the place of the predicted ones.
 
     Raises ValueError, with the words "no rule", for a width that the card says nothing about and for a kind of tensor that has no kin.
     """
@@ -57,10 +62,14 @@ def rules_at(card: Card, own: Model, rules: Mapping[str, Rule], other: Model, lr
     kinds = _by_kind(own, rules)
     version = _version(own, rules)
     found = {}
+
+    def ranked(was: int) -> int:
+        return rank or rank_at(card, was, own.width, other.width)
+
     for name, role in other.roles.items():
         first = _of_kind(kinds, role.kind)
-        factor = lr / here * (other.width / own.width) ** _exponent(card, role.kind)
-        rule = _turned(rules[first], own.roles[first], role)
+        factor = lr / here * (other.width / own.width) ** _exponent(card, role.kind, rules[first])
+        rule = with_rank(_turned(rules[first], own.roles[first], role), ranked)
         found[name] = with_rate(_cut(rule, name, version, other), factor)
     return found
 
@@ -70,9 +79,50 @@ def with_rate(rule: Rule, factor: float) -> Rule:
     return rule if factor == 1 else with_fields(rule, lr=learning_rate(rule) * factor)
 
 
-def _exponent(card: Card, kind: str) -> float:
-    exponents = card.parametrisation.exponents if card.parametrisation else {}
-    return exponents.get(kind, exponents.get(KIN.get(kind, kind), 0.0))
+def with_rank(rule: Rule, new: Callable[[int], int]) -> Rule:
+    """The rule with new(rank) in the place of the rank of every frame that has one."""
+    inner = getattr(rule, "inner", None)
+    if inner is None:
+        return rule
+    rank = getattr(rule, "rank", None)
+    return replace(rule, inner=with_rank(inner, new), **({} if rank is None else {"rank": new(rank)}))
+
+
+def rank_at(card: Card, rank: int, own_width: int, width: int) -> int:
+    """The rank at another width. Raises ValueError, with the words "no rule", where the card does not say it."""
+    if width == own_width:
+        return rank
+    exponent = card.parametrisation.rank_exponent if card.parametrisation else None
+    if exponent is None:
+        raise ValueError(
+            f"no rule: the card has a frame of rank {rank} at width {own_width} and does not say how the rank follows the width, and the "
+            f"model is {width} wide; give --rank, or a card made anew from its claims (`sandbox card create`)"
+        )
+    return max(1, round(rank * (width / own_width) ** exponent))
+
+
+def frame_at(card: Card, width: int) -> dict[str, Any] | None:
+    """The card's frames as data, with their ranks at another width. Raises ValueError as `rank_at` does."""
+
+    def scaled(data: dict[str, Any]) -> dict[str, Any]:
+        rank = {"rank": rank_at(card, data["rank"], card.model["width"], width)} if "rank" in data else {}
+        return data | rank | ({"inner": scaled(data["inner"])} if "inner" in data else {})
+
+    return None if card.optimizer.frame is None else scaled(card.optimizer.frame)
+
+
+def _exponent(card: Card, kind: str, rule: Rule) -> float:
+    """Of the rate of a kind: the card's, or a kin's of the same place, or what the parametrisation says of the rule's class."""
+    part = card.parametrisation
+    if part is None:
+        return 0.0
+    kin = KIN.get(kind, kind)
+    for known in (kind, kin):
+        if known in part.exponents and place_of(known) == place_of(kind):
+            return part.exponents[known]
+    if part.name == "standard":
+        return 0.0
+    return lr_exponent(kind, Parametrisation(part.name, part.base_width), rule_class(rule))
 
 
 def _by_kind(own: Model, rules: Mapping[str, Rule]) -> dict[str, str]:

@@ -13,8 +13,10 @@ from typing import Any
 from sandbox.handoff.parametrisation import exponents
 from sandbox.handoff.transfer_runs import BASE_WIDTH, Setting, problem_of, rules_of
 from sandbox.ledger.tuning import round_rate
+from sandbox.optimizers.parameter_scale import levels
 from sandbox.run import Schedule
 
+RANK_EXPONENT = 1.0  # ranks of the sweeps are width / 4
 CardTuple = tuple[str, tuple[str, ...], Any]
 
 
@@ -38,6 +40,11 @@ def recipe(setting: Setting, values: Mapping[str, Any]) -> dict[str, Any]:
         "rules": rules,
         "steps": n,
         "schedule": Schedule(n, warmup=n // 10, floor=0.1),
-        "parametrisation": {"name": setting.parametrisation, "base_width": BASE_WIDTH, "exponents": kinds},
+        "parametrisation": {
+            "name": setting.parametrisation,
+            "base_width": BASE_WIDTH,
+            "exponents": kinds,
+            "rank_exponent": RANK_EXPONENT if any(hasattr(one, "rank") for rule in rules.values() for one in levels(rule)) else None,
+        },
         "transfer": {"lr": rule | {"regret": values.get("regret")}},
     }

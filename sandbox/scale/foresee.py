@@ -17,7 +17,9 @@ from sandbox.handoff.recipe import MODELS
 from sandbox.handoff.rules import as_data
 from sandbox.handoff.schema import CANARY_STEPS, Card, TargetPart, sealed
 from sandbox.handoff.target import STEPS, bytes_problem, foreseen, loss_problem, narrowed, ratio_problem
+from sandbox.handoff.target_rules import predicted_lr
 from sandbox.memory.forecasts import fused_forecast, stepwise_forecast
+from sandbox.optimizers.base import Rule
 from sandbox.scale.canaries import CanaryFailed
 from sandbox.scale.data import Source
 from sandbox.scale.job import Job, Ranks
@@ -90,7 +92,7 @@ def ladder(plan: Plan) -> list[int]:
 def _seen(plan: Plan, source: Source, job: Job, width: int, seed: int) -> Any:
     """Ten steps and the loss after them, in one process in the card's dtype."""
     trainee = Trainee(narrowed(plan.trainee.config, width))
-    rules, init = settings_at(plan.card, plan.recipe, trainee, None)
+    rules, init = narrow_settings(plan, job, trainee)
     small = replace(plan, trainee=trainee, rules=rules, init=init, seed=seed)
     alone = Job(model=job.model, shell=job.shell)
     part = Part(source, max(1, TOKENS // plan.trainee.config.context), (CANARY_STEPS + 1) * seed)
@@ -99,6 +101,20 @@ def _seen(plan: Plan, source: Source, job: Job, width: int, seed: int) -> Any:
     for _ in range(CANARY_STEPS + 1):
         watch.step()
     return watch.seen()
+
+
+def narrow_settings(plan: Plan, job: Job, narrow: Trainee) -> tuple[dict[str, Rule], dict[str, float]]:
+    """Rules and factors of the initial scale of a narrow model: what goes with the rate and the rank that the job names at its own width.
+
+    A rate that is so many times the predicted one is as many times it here; a rank follows the card's exponent, or the width.
+    """
+    card, width, target, lr, rank = plan.card, narrow.config.width, plan.trainee.config.width, job.lr, job.rank
+    if lr is not None and width != target:
+        lr *= predicted_lr(card, width) / predicted_lr(card, target)
+    if rank is not None:
+        said = card.parametrisation.rank_exponent if card.parametrisation else None
+        rank = max(1, round(rank * (width / target) ** (1.0 if said is None else said)))
+    return settings_at(card, plan.recipe, narrow, lr, rank)
 
 
 class Held:

@@ -25,7 +25,8 @@ class Job:
     """steps: None for the card's number.  out: where files go; None writes none.
 
     model: another model than the card's, see `sandbox.scale.model`.  text, tokenizer: see `sandbox.scale.data`.  batch: windows of
-    all ranks in one step.  context: tokens of a window.  lr: in the place of the card's, or of the predicted one.
+    all ranks in one step.  context: tokens of a window.  lr: in the place of the card's, or of the predicted one.  rank: the same, of
+    every frame that has one.
     precision: "bfloat16" computes forward and backward in it; weights, gradients and states keep the card's dtype.
     accumulate: backward passes in one step.  recompute: "blocks" keeps only the inputs of blocks for backward.
     compile: the backend of torch.compile for every block, None for none.  shell: in the place of the card's; the numbers are the
@@ -45,6 +46,7 @@ class Job:
     batch: int | None = None
     context: int | None = None
     lr: float | None = None
+    rank: int | None = None
     precision: Precision = "card"
     accumulate: int = 1
     recompute: Recompute = "off"
@@ -63,7 +65,7 @@ class Job:
             raise ValueError(f"training needs steps >= 1, got {self.steps}")
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"the device must be 'cpu' or 'cuda', got {self.device!r}")
-        for name in ("batch", "context", "accumulate"):
+        for name in ("batch", "context", "accumulate", "rank"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
@@ -76,7 +78,7 @@ class Job:
     @property
     def is_the_cards_own(self) -> bool:
         """Whether the run is the one whose first ten losses are in the card."""
-        return all(x is None for x in (self.model, self.text, self.tokenizer, self.batch, self.context, self.lr, self.seed))
+        return all(x is None for x in (self.model, self.text, self.tokenizer, self.batch, self.context, self.lr, self.rank, self.seed))
 
 
 @dataclass(frozen=True)

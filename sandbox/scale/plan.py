@@ -9,17 +9,21 @@ from sandbox.handoff.parametrisation import Parametrisation, init_factor
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, Schedule, recipe_of
 from sandbox.handoff.schema import Card
-from sandbox.handoff.target_rules import Model, rules_at, with_rate
+from sandbox.handoff.target_rules import Model, rules_at, with_rank, with_rate
 from sandbox.handoff.verify import text_problems, weak
 from sandbox.models.language import LanguageProblem
 from sandbox.optimizers.base import Rule
+from sandbox.optimizers.parameter_scale import levels
 from sandbox.scale.job import Job, Ranks
-from sandbox.scale.model import Trainee, trainee_of
+from sandbox.scale.model import Config, Trainee, trainee_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """problem: the card's, with the model, batch and context of the job.  init: factors of the initial scale, by name."""
+    """problem: the card's, with the model, batch and context of the job.  init: factors of the initial scale, by name.
+
+    notes: what a user should read before the first step.
+    """
 
     card: Card
     recipe: Recipe
@@ -31,6 +35,7 @@ class Plan:
     shell: str
     steps: int
     seed: int
+    notes: tuple[str, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -42,7 +47,8 @@ class Plan:
         names = ("model", "text", "tokenizer", "batch", "context", "lr", "precision", "accumulate")
         kept = {"card": self.card.digest, "seed": self.seed, "layers": "subspace" if self.shell == "subspace" else "plain"}
         length = {"steps": self.steps} if job.model else {}  # the schedule is stretched to it then
-        return kept | length | {name: getattr(job, name) for name in names}
+        ranks = {"rank": job.rank} if job.rank else {}
+        return kept | length | ranks | {name: getattr(job, name) for name in names}
 
 
 def usable(path: Path) -> tuple[Card, Recipe]:
@@ -60,11 +66,12 @@ def plan_of(path: Path, job: Job, ranks: Ranks) -> Plan:
     """Raises ValueError for a card, a model or options that cannot be used, or not together."""
     card, recipe = usable(path)
     own = recipe.problem.model
-    trainee = trainee_of(job.model, own, job.context)
+    trainee, notes = drawn_as_the_card_says(trainee_of(job.model, own, job.context), card, own)
     shell, steps = job.shell or recipe.shell, job.steps or recipe.steps
     problem = replace(recipe.problem, model=trainee.config, batch_size=job.batch or recipe.problem.batch_size)
     require_shares(problem.batch_size, job, ranks)
     require_shell(shell, job, ranks)
+    require_rank(recipe.rules, job.rank)
     return Plan(
         card,
         recipe,
@@ -76,7 +83,26 @@ def plan_of(path: Path, job: Job, ranks: Ranks) -> Plan:
         shell,
         steps,
         card.canary.seed if job.seed is None else job.seed,
+        notes,
     )
+
+
+def drawn_as_the_card_says(trainee: Trainee, card: Card, own: Config) -> tuple[Trainee, tuple[str, ...]]:
+    """The model with the law of initial numbers of the card's own, and what to say of it.
+
+    Factors of initial scales and of rates hold for numbers that are drawn as they were where they were measured, not by the
+    `initializer_range` of another configuration. Numbers that come from a folder stay, and so does a model where the card has no factors.
+    """
+    config = trainee.config
+    if card.parametrisation is None or trainee.folder is not None or spread_of(config) == spread_of(own):
+        return trainee, ()
+    ours, theirs = (f"std {one.std:g}" if one.init == "normal" else one.init for one in (own, config))
+    note = f"initial numbers are drawn by {ours}, as the card's rates were measured, not by {theirs} as the configuration says"
+    return replace(trainee, config=replace(config, init=own.init, std=own.std)), (note,)
+
+
+def spread_of(config: Config) -> tuple[str, float]:
+    return config.init, config.std if config.init == "normal" else 0.0
 
 
 def require_shares(batch: int, job: Job, ranks: Ranks) -> None:
@@ -112,16 +138,25 @@ def stretched(schedule: Schedule | None, steps: int) -> Schedule | None:
 
 def _rules(card: Card, recipe: Recipe, trainee: Trainee, job: Job) -> dict[str, Rule]:
     if job.model is not None:
-        return settings_at(card, recipe, trainee, job.lr)[0]
+        return settings_at(card, recipe, trainee, job.lr, job.rank)[0]
     factor = 1.0 if job.lr is None else job.lr / float(card.optimizer.rule["lr"])
-    return {name: with_rate(rule, factor) for name, rule in recipe.rules.items()}
+    rules = {name: with_rate(rule, factor) for name, rule in recipe.rules.items()}
+    return {name: with_rank(rule, lambda rank: job.rank or rank) for name, rule in rules.items()}
 
 
-def settings_at(card: Card, recipe: Recipe, trainee: Trainee, lr: float | None) -> tuple[dict[str, Rule], dict[str, float]]:
+def require_rank(rules: Mapping[str, Rule], rank: int | None) -> None:
+    """Raises ValueError where a rank was named and nothing has one."""
+    if rank is not None and not any(hasattr(one, "rank") for rule in rules.values() for one in levels(rule)):
+        raise ValueError(f"rank {rank} was given, but the card's rules have no frame with a rank; leave --rank out")
+
+
+def settings_at(
+    card: Card, recipe: Recipe, trainee: Trainee, lr: float | None, rank: int | None = None
+) -> tuple[dict[str, Rule], dict[str, float]]:
     """Rules and factors of the initial scale for another model than the card's own. Raises ValueError as `rules_at` does."""
     own = Model(recipe.problem.roles, recipe.problem.shapes, recipe.problem.model.width)
     other = Model(trainee.roles, trainee.shapes, trainee.config.width)
-    return rules_at(card, own, recipe.rules, other, lr), _init(card, trainee)
+    return rules_at(card, own, recipe.rules, other, lr, rank=rank), _init(card, trainee)
 
 
 def _init(card: Card, trainee: Trainee) -> dict[str, float]:

@@ -64,6 +64,8 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
     kept = _kept(plan, job, ranks, say)
     width = f" on {ranks.world} ranks" if ranks.world > 1 else ""
     say(f"{path}: {plan.steps} steps on {job.device}{width}, {plan.trainee.parameters:,} parameters")
+    for note in plan.notes:
+        say(note)
     if job.foresee is not None:
         return _foretold(plan, source, job, ranks, say)
     require_memory(plan, job, ranks)

@@ -10,7 +10,7 @@ import pytest
 from sandbox.handoff.canary import judged_in_bfloat16
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe
-from sandbox.handoff.schema import CanaryPart, Transferred
+from sandbox.handoff.schema import CanaryPart, ParametrisationPart, Transferred
 from sandbox.handoff.target_rules import with_rate
 from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
@@ -25,6 +25,7 @@ from sandbox.scale.train import CanaryFailed, train
 from tests.scale.cards import card_of, tiny
 
 CONSTANT = Transferred(low=-0.1, value=0.0, high=0.1, widths=[8, 12, 16], seeds=3, base_width=16, base_value=0.01)
+SAME_RANK = ParametrisationPart(name="standard", base_width=16, exponents={}, rank_exponent=0.0)
 BIG = '{"type": "LlamaConfig", "vocab": 20, "width": 32, "layers": 1, "heads": 4, "context": 8}'
 
 
@@ -40,7 +41,7 @@ def cards(place):
     (place / "big.json").write_text(BIG.replace('"vocab": 20', f'"vocab": {problem.model.vocab}'))
     found = {}
     for name, rules in {"adamw": AdamW(0.01, weight_decay=0.1), "galore": galore(problem)}.items():
-        recipe = Recipe(problem, rules, steps=20, schedule=Schedule(20, 2, 0.5))
+        recipe = Recipe(problem, rules, steps=20, schedule=Schedule(20, 2, 0.5), parametrisation=SAME_RANK)
         path = card_of(recipe, place / f"{name}.json", transfer={"lr": CONSTANT})
         train(path, model="big.json", foresee=place / f"{name}-big.json", say=lambda line: None)
         found[name] = place / f"{name}-big.json"

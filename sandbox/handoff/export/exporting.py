@@ -11,7 +11,7 @@ from sandbox.handoff.export.words import Exported
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, recipe_of
 from sandbox.handoff.schema import Card, TensorPart
-from sandbox.handoff.target_rules import predicted_lr
+from sandbox.handoff.target_rules import frame_at, predicted_lr
 from sandbox.handoff.verify import weak
 
 Consumer = Literal["hf", "torchtitan"]
@@ -87,6 +87,7 @@ def at_width(card: Card, kinds: dict[str, str], width: int) -> Card:
     factor = {kind: (width / own) ** exponents.get(kind, 0.0) for kind in kinds.values()}
     changes = {
         "rule": optimizer.rule | {"lr": lr},
+        "frame": frame_at(card, width),
         "elsewhere": optimizer.elsewhere and optimizer.elsewhere | {"lr": optimizer.elsewhere["lr"] * lr / optimizer.rule["lr"]},
         "partition": {name: part.model_copy(update={"lr_factor": part.lr_factor * factor[kinds[name]]}) for name, part in parts.items()},
     }
