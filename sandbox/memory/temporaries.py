@@ -21,10 +21,8 @@ e >= 4 bytes, S = the state (sandbox/memory/states.py), I = the state of the inn
        or, while drawing,    8 (m + n) r + max(Q(m), 8 m r + Q(n))
     GaLore, I3S              F = 3 e N + e k^2 + e k + C(N)    finite copy, copy of LAPACK, both factors, values; k = short side
        or, in the step,      e d r + 2 e r o + T(inner)    new basis, coefficients of g and w; GoLore and I3S: draw, turned moments
-    CESGC                    F, and 8 bytes for each entry of A
     GWT                      6 e N + I, at level 1 5.5 e N + I       coefficients of g and w, parts, assembly
-    SGC                      (8 + e) A + 3 e N                       the draw, A, and the recovery
-    SGCAdam                  (8 + e) A + 5 e N + N                   two recoveries, quotient, mask of one byte
+    SGC, SGCAdam, CESGC      sandbox/memory/recovery.py
 
 Frames: at a refresh, their largest step; d the compressed side, o the other.
 
@@ -41,7 +39,8 @@ to float32 on top, which is not in the table.
 import math
 from functools import singledispatch
 
-from sandbox.memory.states import Shape, measuring, moment, state_of
+from sandbox.memory.recovery import cut_down, measured_first
+from sandbox.memory.states import Shape, moment, state_of
 from sandbox.optimizers.adafactor import Adafactor
 from sandbox.optimizers.adalomo import AdaLomo
 from sandbox.optimizers.adam import Adam
@@ -165,22 +164,15 @@ def _(rule: GWT, shape: Shape, element: int = 4) -> int:
     return int(element * padded * (5.5 if rule.level == 1 else 6)) + inner
 
 
-@temporaries_of.register
-def _(rule: SGC, shape: Shape, element: int = 4) -> int:
-    A = measuring(rule, shape, element)
-    return A + A // element * DRAW + 3 * element * math.prod(shape)
-
-
-@temporaries_of.register
-def _(rule: SGCAdam, shape: Shape, element: int = 4) -> int:
-    A = measuring(rule, shape, element)
-    return A + A // element * DRAW + (5 * element + 1) * math.prod(shape)
+@temporaries_of.register(SGC)
+@temporaries_of.register(SGCAdam)
+def _(rule: SGC | SGCAdam, shape: Shape, element: int = 4) -> int:
+    return measured_first(rule, shape, element)
 
 
 @temporaries_of.register
 def _(rule: CESGC, shape: Shape, element: int = 4) -> int:
-    small = (rule.rank, max(shape))
-    return decomposition(shape, element, 0 if shape[0] <= shape[1] else 1) + measuring(rule.inner, small, element) // element * DRAW
+    return cut_down(rule, shape, element, decomposition(shape, element, 0 if shape[0] <= shape[1] else 1))
 
 
 @temporaries_of.register
@@ -204,9 +196,12 @@ def outliving(rule: Rule, shape: Shape, element: int) -> int:
 
 
 def decomposition(shape: Shape, element: int, side: int) -> int:
-    """A finite copy, LAPACK's copy, the two factors (m, k) and (k, n), k = min(m, n), and the singular values; side: the compressed one."""
+    """A finite copy, LAPACK's copy, the two factors (m, k) and (k, n), k = min(m, n), and the singular values; side: the compressed one.
+
+    Below 4 bytes a number the finite copy is made twice, narrow and in float32.
+    """
     e, k, size = max(element, 4), min(shape), math.prod(shape)
-    return e * (3 * size + k * k + k + (0 if side else copied(size)))
+    return e * (3 * size + k * k + k + (0 if side else copied(size))) + (element * size if element < e else 0)
 
 
 def copied(size: int) -> int:

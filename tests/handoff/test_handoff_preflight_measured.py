@@ -9,13 +9,14 @@ import torch
 from sandbox.draws import generator
 from sandbox.handoff.preflight.asked import Ask
 from sandbox.handoff.preflight.preflight import Flight
-from sandbox.handoff.preflight.systems import System, system
+from sandbox.handoff.preflight.systems import LR, NAMES, System, system
 from sandbox.handoff.preflight.targets import Target
 from sandbox.memory.training import Measured, measured, measured_by
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import build
 from sandbox.models.llama import LlamaConfig
 from sandbox.optimizers.subzero import SubZero, alignment, subspace
+from sandbox.oracles.conservative import Conservative
 from sandbox.oracles.forward_gradient import ForwardGradient
 from sandbox.oracles.two_point import TwoPoint
 from sandbox.perturbations.directions import Directions
@@ -32,8 +33,10 @@ CROSSED = {"gpt, activations decide": (GPT, 24), "llama, weights decide": (LLAMA
 SIX = ("adamw", "lomo", "adalomo", "came", "adam-mini", "galore")
 SYSTEMS = (
     "adamw", "adam", "sgd", "lomo", "adalomo", "adafactor", "came", "adam-mini", "galore", "galore-fused", "golore", "i3s", "gwt",
-    "mesgc", "rso", "rso-stepwise", "mezo", "zo-momentum", "zo-adam", "zo-sign", "subzero", "forward-gradient",
+    "sgc", "mesgc", "sgc-adam", "cesgc", "rso", "rso-stepwise", "mezo", "zo-momentum", "zo-conservative", "zo-adam", "zo-sign", "subzero",
+    "forward-gradient",
 )  # fmt: skip
+BLOCKS = {"gpt": GPTConfig(40, width=128, layers=2, heads=2, context=8), "llama": LlamaConfig(40, width=96, layers=2, heads=2, context=8)}
 SEQUENCES = 2
 
 
@@ -62,7 +65,8 @@ def meter(flight: Flight, chosen: System) -> Measured:
         if chosen.way == "in place":
             names = frozenset(flight.model.compressible())
             low = LowRank(SubZero(chosen.rules[min(names)], chosen.rank), subspace, alignment, 0, names) if chosen.rank else None
-            return model, InPlace(model.named_parameters(), rules, TwoPoint(directions=Directions(low_rank=low)))
+            oracle = Conservative(LR) if chosen.name == "zo-conservative" else TwoPoint(directions=Directions(low_rank=low))
+            return model, InPlace(model.named_parameters(), rules, oracle)
         return model, (Fused if chosen.way == "fused" else Stepwise)(model.named_parameters(), rules)
 
     return measured_by(ForwardGradient(), fresh, batch) if chosen.way == "forward mode" else measured(fresh, batch)
@@ -83,3 +87,16 @@ def test_preflight_is_within_five_percent_of_the_meter(flight, name):
 @pytest.mark.parametrize("name", SIX)
 def test_so_it_is_where_the_other_kind_of_memory_decides(crossed, name):
     assert_met(crossed, name)
+
+
+def test_every_system_has_met_the_meter():
+    assert set(SYSTEMS) == set(NAMES)
+
+
+@pytest.mark.parametrize("family", BLOCKS)
+@pytest.mark.parametrize("name", ["sgc", "mesgc", "sgc-adam", "cesgc"])
+def test_so_it_is_where_the_step_of_a_matrix_decides(name, family):
+    """A small table and few tokens, so that the peak lies in measuring and recovering, which no test above has."""
+    flight = flight_of(BLOCKS[family], 2)
+    assert flight.of(system(name, flight.model)).at.startswith("the update of blocks.")
+    assert_met(flight, name)
