@@ -63,7 +63,8 @@ def _shard(model: nn.Module, blocks: Sequence[nn.Module], job: Job, ranks: Ranks
 def filled(model: nn.Module, number: Callable[[str], Tensor], device: torch.device) -> nn.Module:
     """The model on the device, each parameter with its part of `number(name)`; ties and buffers stay what they are."""
     for name, same in places(model).items():
-        new = nn.Parameter(torch.empty_like(model.get_parameter(name), device=device))
+        old = model.get_parameter(name)
+        new = nn.Parameter(torch.empty_like(old, device=device), requires_grad=old.requires_grad)
         local(new).copy_(local(as_placed(number(name), new)))
         for module, attribute in same:
             setattr(module, attribute, new)

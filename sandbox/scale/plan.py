@@ -70,7 +70,7 @@ def plan_of(path: Path, job: Job, ranks: Ranks) -> Plan:
     shell, steps = job.shell or recipe.shell, job.steps or recipe.steps
     problem = replace(recipe.problem, model=trainee.config, batch_size=job.batch or recipe.problem.batch_size)
     require_shares(problem.batch_size, job, ranks)
-    require_shell(shell, job, ranks)
+    require_shell(shell, job)
     require_rank(recipe.rules, job.rank)
     return Plan(
         card,
@@ -115,17 +115,12 @@ def require_shares(batch: int, job: Job, ranks: Ranks) -> None:
         )
 
 
-def require_shell(shell: str, job: Job, ranks: Ranks) -> None:
+def require_shell(shell: str, job: Job) -> None:
     """Raises ValueError where the shell cannot do what the job asks for."""
     if shell == "fused" and job.accumulate > 1:
         raise ValueError(
             f"the fused shell frees every gradient once it is applied, so it cannot add up {job.accumulate} passes; "
             "give --accumulate 1, or --shell stepwise"
-        )
-    if shell == "subspace" and ranks.mesh is not None:
-        raise ValueError(
-            f"the subspace shell puts its own layers into the model, which FSDP does not shard: it runs in one process in its own dtype, "
-            f"and this job has {ranks.world} ranks and precision {job.precision!r}; give --shell stepwise, whose numbers are the same"
         )
 
 

@@ -1,15 +1,18 @@
 """From a slot that is to move to the block that a way of running moves: the settings of now, and the state, made or refreshed."""
 
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from sandbox.draws import generator
 from sandbox.optimizers.base import Rule, due
 from sandbox.shells.execution import Block, Settings, settings
 from sandbox.shells.flat_state import read, write
+from sandbox.shells.gradients import sanitised
 from sandbox.shells.grouping import live
-from sandbox.shells.slot import Slot
+from sandbox.shells.slot import Slot, scheduled
 
 
 class Move(NamedTuple):
@@ -20,6 +23,21 @@ class Move(NamedTuple):
     g: Tensor
     rule: Rule
     entry: dict[str, Any]
+
+
+def moves_of(optimizer: torch.optim.Optimizer, of: Mapping[Tensor, Slot], bad: Collection[Tensor]) -> list[Move]:
+    """One for every tensor that has a gradient, group by group. bad: the gradients that have entries to be left out.
+
+    Raises ValueError where a learning rate is no number >= 0.
+    """
+    moves = []
+    for group in optimizer.param_groups:
+        rule = scheduled(group, of)
+        for w in group["params"]:
+            if w.grad is not None:
+                g = sanitised(w.grad, of[w].kept) if w in bad else w.grad
+                moves.append(Move(of[w], w, g, rule, optimizer.state[w]))
+    return moves
 
 
 def changed(m: Move) -> Settings:

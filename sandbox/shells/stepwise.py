@@ -17,14 +17,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sandbox.shells.continued import Skipped, resumed
-from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
+from sandbox.shells.gradients import Nonfinite, require_policy
 from sandbox.shells.grouping import Parameters, Rules
-from sandbox.shells.moving import Move
+from sandbox.shells.moving import moves_of
 from sandbox.shells.rounding import Precision, Rounding
-from sandbox.shells.slot import bad_gradients, groups, more, restored, scheduled, shared, slots
+from sandbox.shells.slot import bad_gradients, groups, more, restored, shared, slots
 from sandbox.shells.ways import Execution, Ways
 
 
@@ -84,18 +83,8 @@ class Stepwise(torch.optim.Optimizer):
         if bad and self.nonfinite == "skip":
             self.skipped += 1
             return loss
-        self._ways.move(self._moves(bad))
+        self._ways.move(moves_of(self, self._slots, bad))
         return loss
-
-    def _moves(self, bad: set[Tensor]) -> list[Move]:
-        moves = []
-        for group in self.param_groups:
-            rule = scheduled(group, self._slots)
-            for w in group["params"]:
-                if w.grad is not None:
-                    g = sanitised(w.grad, self._slots[w].kept) if w in bad else w.grad
-                    moves.append(Move(self._slots[w], w, g, rule, self.state[w]))
-        return moves
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues where `state_dict` stopped.

@@ -16,6 +16,10 @@ norms excluded (b sequences of s tokens):
 
     optimizer = Subspace(model, {"blocks.0.ffn.up.weight": RSO(Adam(1e-3), rank=8, update_gap=200), ...})
 
+Under FSDP2 the layers come before the shards (`sandbox.shells.compression`). W, P and B then lie in rows on the ranks, those of W and B
+together, so that a merge needs P alone from the others: it is gathered where a round ends (and at every step where W decays), one layer
+after the other, beside the gathering of W and P for each pass. B moves the sharded way (`sandbox.shells.sharded`), all B side by side.
+
 Source: Chen et al. (2025), https://arxiv.org/abs/2502.07222, abstract; counts: own, measured in
 tests/shells/test_shells_subspace.py. Departures from the paper: those of sandbox/optimizers/rso.py.
 Letters: r = rank, n = inputs, f = width of the feed-forward layer, h = heads.
@@ -30,17 +34,22 @@ from torch import Tensor, nn
 
 from sandbox.draws import generator
 from sandbox.optimizers.base import Rule, State, due
-from sandbox.optimizers.parameter_scale import levels
 from sandbox.optimizers.rso import RSO, RSOState
 from sandbox.optimizers.settings import learning_rate
+from sandbox.optimizers.sharding import like, replicate
 from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.shells.assignment import assign
+from sandbox.shells.compression import compress, frame_of, framed, require_adopted, require_compressible, swapped
 from sandbox.shells.continued import Skipped, resumed
 from sandbox.shells.flat_state import read, write
-from sandbox.shells.gradients import Nonfinite, require_policy, sanitised
+from sandbox.shells.gradients import Nonfinite, require_policy
+from sandbox.shells.moving import moves_of
 from sandbox.shells.rounding import Precision
-from sandbox.shells.slot import Slot, bad_gradients, groups, more, restored, scheduled, shared
-from sandbox.shells.subspace_linear import Projection, SubspaceLinear, put, subspace_layers
+from sandbox.shells.slot import Slot, bad_gradients, groups, more, restored, shared
+from sandbox.shells.subspace_linear import SubspaceLinear, put, subspace_layers, trained
+from sandbox.shells.ways import Ways
+
+__all__ = ["Coefficients", "Subspace", "frame_of", "require_compressible", "swapped"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +65,9 @@ class Coefficients:
         return frame_of(self.inner).inner.init(B)
 
     def step(self, g: Tensor, state: State, B: Tensor) -> tuple[Tensor, State]:
-        identity = torch.eye(B.shape[1], dtype=B.dtype, device=B.device)
+        identity = like(torch.eye(B.shape[1], dtype=B.dtype, device=B.device), B)
         delta, moved = frame_of(self.inner).step(g, RSOState(identity, B, state), B)
         return delta, moved.inner
-
-
-def frame_of(rule: Rule) -> Rule:
-    return rule.inner if isinstance(rule, WeightDecay) else rule
 
 
 class Subspace(torch.optim.Optimizer):
@@ -74,11 +79,12 @@ class Subspace(torch.optim.Optimizer):
     nonfinite: as in `Stepwise`; state_dtype too, for the rule of B.
 
     A saved run needs both: `model.state_dict()` holds W, P and B, `state_dict()` the states and the counts of steps.
-    `merged(model)` is the state_dict of the plain model.
+    `merged(model)` is the state_dict of the plain model. Where `compress` has put the layers in before, they are taken; names,
+    positions and draws are those of the plain model all the same.
 
-    Raises ValueError, and leaves the model as it was, where `rules` misses or invents a name, and for a weight that
-    cannot be compressed: tied, not of an nn.Linear, with a frame of side 0 or inside another wrapper, or unlike the
-    others of its group.
+    Raises ValueError, and leaves the model as it was, where `rules` misses or invents a name, for a weight that
+    cannot be compressed (tied, not of an nn.Linear, with a frame of side 0 or inside another wrapper, or unlike the
+    others of its group), and for layers that are there and not in the rules.
     """
 
     skipped = Skipped()
@@ -94,27 +100,21 @@ class Subspace(torch.optim.Optimizer):
         state_dtype: torch.dtype | None = None,
     ) -> None:
         require_policy(nonfinite)
-        assigned, share = assign(named := dict(model.named_parameters()), rules), [tuple(names) for names in share]
-        chosen = [name for name, rule in assigned.items() if isinstance(frame_of(rule), RSO)]
-        for name, rule in assigned.items():
-            require_known_wrapper(name, rule)
-        for name in chosen:
-            require_compressible(model, name, frame_of(assigned[name]))
-        require_alike(named, assigned, chosen, share)
+        share = [tuple(names) for names in share]
+        if not subspace_layers(model):
+            compress(model, rules, share=share)
+        assigned, layers = assign(named := trained(model), rules), subspace_layers(model)
+        require_adopted(layers, assigned)
         self._model, self._seed, self._precision = model, seed, Precision(state_dtype)
-        self.nonfinite = nonfinite
+        self.nonfinite, self._ways = nonfinite, Ways("plain")
         self._slots: dict[Tensor, Slot] = {}
         self._layers: dict[Tensor, tuple[SubspaceLinear, int]] = {}  # B -> its layer, and the position that keys its draws
         position = {name: i for i, name in enumerate(named)}
         lead = {name: names[0] for names in share for name in names}
-        projections = {names[0]: Projection(len(names)) for names in share}
+        for name in framed(assigned):
+            self._layers[named[name]] = layers[name.rpartition(".")[0]], position[lead.get(name, name)]
         for name, w in named.items():
-            rule = assigned[name]
-            if name in chosen:
-                first = lead.get(name, name)
-                layer = swapped(model, name, frame_of(rule).rank, projections.get(first))
-                w, rule = layer.B, Coefficients(rule)
-                self._layers[w] = layer, position[first]
+            rule = Coefficients(assigned[name]) if w in self._layers else assigned[name]
             self._slots[w] = Slot(name, w, index=position[name], rule=rule, seed=seed, precision=self._precision)
         self._made = False
         super().__init__(made := groups(self._slots), shared(made))
@@ -146,20 +146,15 @@ class Subspace(torch.optim.Optimizer):
         if bad and self.nonfinite == "skip":
             self.skipped += 1
             return loss
-        for group in self.param_groups:
-            rule = scheduled(group, self._slots)
-            for w in group["params"]:
-                if w.grad is not None:
-                    self._move(w, rule, bad)
+        moves = moves_of(self, self._slots, bad)
+        for m in moves:
+            if m.w in self._layers and isinstance(decay := m.rule.inner, WeightDecay):
+                self._layers[m.w][0].shrink(learning_rate(decay) * decay.weight_decay)
+        self._ways.move(moves)
+        for m in moves:
+            if m.w in self._layers and due(frame_of(m.slot.rule.inner), m.entry["step"]):
+                self._begin_round(m.w, m.entry["step"])
         return loss
-
-    def _move(self, w: Tensor, rule: Rule, bad: set[Tensor]) -> None:
-        slot, entry = self._slots[w], self.state[w]
-        if w in self._layers and isinstance(rule.inner, WeightDecay):
-            self._layers[w][0].shrink(learning_rate(rule.inner) * rule.inner.weight_decay)
-        slot.move(w, sanitised(w.grad, slot.kept) if w in bad else w.grad, rule, entry)
-        if w in self._layers and due(frame_of(slot.rule.inner), entry["step"]):
-            self._begin_round(w, entry["step"])
 
     @torch.no_grad()
     def _begin_round(self, B: Tensor, k: int) -> None:
@@ -169,9 +164,8 @@ class Subspace(torch.optim.Optimizer):
         layer.merge(seen)
         inner = read(slot.structure, entry) if k else slot.rule.init(seen)
         draw = frame.draw(generator(self._seed, position, k), tuple(W.shape))
-        state = frame.refresh(W, RSOState(layer.P, seen, inner), W, draw)
-        layer.P.copy_(state.P)
-        B.copy_(state.B)
+        state = frame.refresh(W, RSOState(replicate(layer.P), seen, inner), W, draw)
+        layer.turn(state.P)
         if k:
             write(state.inner, slot.structure, entry)
 
@@ -190,56 +184,5 @@ class Subspace(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy belongs to the model that is copied with it."""
-        own = ("_model", "_seed", "_precision", "_slots", "_layers", "_made", "nonfinite")
+        own = ("_model", "_seed", "_precision", "_slots", "_layers", "_made", "_ways", "nonfinite")
         return super().__getstate__() | {name: self.__dict__[name] for name in own}
-
-
-def swapped(model: nn.Module, name: str, rank: int, projection: Projection | None) -> SubspaceLinear:
-    """The layer that now stands where the nn.Linear of the weight `name` stood."""
-    path = name.rpartition(".")[0]
-    layer = SubspaceLinear(model.get_submodule(path), rank, projection)
-    put(model, path, layer)
-    return layer
-
-
-def require_known_wrapper(name: str, rule: Rule) -> None:
-    """Raises ValueError where RSO is inside anything but WeightDecay: what that does to W is not known to act on B."""
-    if any(isinstance(level, RSO) for level in levels(rule)) and not isinstance(frame_of(rule), RSO):
-        raise ValueError(
-            f"the rule of {name} must be RSO, or WeightDecay around it, to compress a layer, got {rule}; "
-            "use the stepwise shell, where every wrapper works and activations stay whole"
-        )
-
-
-def require_compressible(model: nn.Module, name: str, frame: RSO) -> None:
-    """Raises ValueError unless `name` is the untied weight of an nn.Linear below `model`, compressed on its input side."""
-    path, _, attribute = name.rpartition(".")
-    holder, weight = model.get_submodule(path), model.get_parameter(name)
-    if not (isinstance(holder, nn.Linear) and type(holder).forward is nn.Linear.forward) or attribute != "weight" or not path:
-        raise ValueError(
-            f"{name} must be the weight of an nn.Linear inside the model to be compressed by RSO, but it belongs to a "
-            f"{type(holder).__name__}; give it an ordinary rule, or use the RSO frame in the stepwise shell"
-        )
-    others = [other for other, p in model.named_parameters(remove_duplicate=False) if p is weight and other != name]
-    if others:
-        raise ValueError(
-            f"{name} is tied to {', '.join(others)}: a layer that saves x P would move its own copy of the shared weight; "
-            "give the tied weight an ordinary rule"
-        )
-    if frame.side != 1:
-        raise ValueError(
-            f"RSO of {name} must compress side 1, the inputs, to save activations, got side {frame.side}; use side=1, or the stepwise shell"
-        )
-    frame.init(weight.detach())  # an error here if the rank does not fit
-
-
-def require_alike(named: Mapping[str, Tensor], assigned: Mapping[str, Rule], chosen: list[str], share: list[tuple[str, ...]]) -> None:
-    """Raises ValueError unless every group names compressed weights, each once, with one width of inputs and one basis."""
-    listed = [name for names in share for name in names]
-    if wrong := [name for name in listed if name not in chosen or listed.count(name) > 1]:
-        raise ValueError(f"share must name weights that RSO compresses, each in one group, got {wrong[0]!r} in {share}")
-    for names in share:
-        frames = {name: frame_of(assigned[name]) for name in names}
-        kinds = {name: (named[name].shape[1], f.rank, f.law, f.update_gap) for name, f in frames.items()}
-        if len(set(kinds.values())) > 1:
-            raise ValueError(f"weights that share one P need the same inputs, rank, law and update_gap, got {kinds}; separate them")

@@ -12,13 +12,16 @@ Source: Chen et al. (2025), https://arxiv.org/abs/2502.07222 (its body was not r
 Letters: m outputs, n inputs, r rank.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sandbox.optimizers.sharding import local, placed, replicate
+
 MERGED = 2**16  # entries of B P^T that are there at a time where W is written, or one row
+FIXED = ("W", "P")  # what a layer has and no rule moves
 
 
 class Projection:
@@ -44,7 +47,8 @@ class Projection:
 class SubspaceLinear(nn.Module):
     """Stands where `linear` stood, with the same weight and the same bias; P and B are zero until a round begins.
 
-    `W` and `P` are buffers, `B` and `bias` parameters; all four are in the state_dict.
+    `W` and `P` are buffers, `B` and `bias` parameters; all four are in the state_dict. Where FSDP has sharded them by rows, forward sees
+    them whole, and what writes W works on the rows of this rank, with P from all of them.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, projection: Projection | None = None) -> None:
@@ -63,7 +67,7 @@ class SubspaceLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """W + B P^T, (m, n), for modules that read the weight themselves, as nn.MultiheadAttention does: right, only larger."""
-        return self.W + self.B @ self.P.T
+        return self.W + self.B @ replicate(self.P).T
 
     def merged(self) -> Tensor:
         """The same without a gradient."""
@@ -72,20 +76,27 @@ class SubspaceLinear(nn.Module):
     @torch.no_grad()
     def merge(self, B_mr: Tensor) -> None:
         """W <- W + B P^T, in place; made in the dtype of B, some rows at a time."""
-        Pt_rn = self.P.T.to(B_mr.dtype)
+        Pt_rn = local(replicate(self.P)).T.to(B_mr.dtype)
         for W, B in self._rows(B_mr):
             W.add_(B @ Pt_rn)
 
     @torch.no_grad()
     def shrink(self, share: float | Tensor) -> None:
         """W <- W - share (W + B P^T), in place, some rows at a time; B stays."""
+        Pt_rn = local(replicate(self.P)).T
         for W, B in self._rows(self.B):
-            W.sub_((B @ self.P.T).add_(W).mul_(share))
+            W.sub_((B @ Pt_rn).add_(W).mul_(share))
+
+    @torch.no_grad()
+    def turn(self, P_nr: Tensor) -> None:
+        """P <- another basis, B <- 0."""
+        local(self.P).copy_(local(placed(P_nr, self.P)))
+        local(self.B).zero_()
 
     def _rows(self, B_mr: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows of W and B that belong together, at most MERGED entries of W."""
+        """Rows of W and B that belong together and lie on this rank, at most MERGED entries of W."""
         each = max(1, MERGED // max(1, self.in_features))
-        yield from zip(self.W.split(each), B_mr.split(each), strict=True)
+        yield from zip(local(self.W).split(each), local(B_mr).split(each), strict=True)
 
     def dense(self) -> nn.Linear:
         """A plain layer with the merged weight and the same bias."""
@@ -96,10 +107,27 @@ class SubspaceLinear(nn.Module):
 
 def merged(model: nn.Module) -> dict[str, Tensor]:
     """The state_dict of the same model with plain linear layers: every weight full and merged, no P and no B."""
-    layers = {f"{name}." if name else "": layer for name, layer in subspace_layers(model).items()}
-    weights = {f"{prefix}B": (f"{prefix}weight", layer.merged()) for prefix, layer in layers.items()}
-    buffers = {f"{prefix}{buffer}" for prefix in layers for buffer in ("W", "P")}
-    return dict(weights.get(key, (key, value)) for key, value in model.state_dict().items() if key not in buffers)
+    state = model.state_dict()  # FSDP first puts back what a forward pass has gathered, in the dtype of the pass
+    plain, layers = plain_names(model, state), subspace_layers(model)
+    return {name: state[key] if name == key else layers[key.rpartition(".")[0]].merged() for key, name in plain.items()}
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """What moves, by its name in the plain model and in its order: the B of a layer for the weight, and every other parameter."""
+    named = dict(model.named_parameters())
+    return {plain: named[name] for name, plain in plain_names(model, named).items()}
+
+
+def plain_names(model: nn.Module, names: Iterable[str]) -> dict[str, str]:
+    """Names of parameters or buffers -> those in the plain model, where B is the weight; W and P have none."""
+    found, layers = {}, subspace_layers(model)
+    for name in names:
+        path, dot, attribute = name.rpartition(".")
+        if path not in layers or attribute not in (*FIXED, "B"):
+            found[name] = name
+        elif attribute == "B":
+            found[name] = f"{path}{dot}weight"
+    return found
 
 
 def subspace_layers(model: nn.Module) -> dict[str, SubspaceLinear]:

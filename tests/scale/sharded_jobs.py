@@ -1,7 +1,7 @@
 """What one process of a sharded training does: a list of jobs, one after another, in one group of ranks.
 
 Started by tests/scale/test_scale_sharded.py; rank 0 writes what came out. A job may have a "fault": "killed" ends the last rank in the
-middle of the training, "unsharded" gathers every state whole on all ranks after the first step.
+middle of the training, "unsharded" gathers every state whole on all ranks after the first step. What lies on rank 0 of the model is noted.
 """
 
 import os
@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor, Replicate
 
+from sandbox.optimizers.sharding import local
 from sandbox.scale.loop import Run
 from sandbox.scale.train import CanaryFailed, train
 
@@ -35,12 +36,13 @@ def run(rank, world, folder, jobs, meeting):
 
 
 def outcome(path, options):
-    """losses, held_out, said; or the refusal; or the traceback of what nobody has foreseen."""
+    """losses, held_out, said, parts; or the refusal; or the traceback of what nobody has foreseen."""
     said, began, fault = [], time.perf_counter(), options.pop("fault", None)
     try:
-        with faulty(fault):
+        with faulty(fault) as parts:
             done = train(Path(path), say=said.append, **options)
-        return {"losses": done.losses, "held_out": done.held_out, "said": said, "seconds": time.perf_counter() - began}
+        seconds = time.perf_counter() - began
+        return {"losses": done.losses, "held_out": done.held_out, "said": said, "parts": parts, "seconds": seconds}
     except (ValueError, CanaryFailed) as refusal:
         return {"refused": str(refusal), "kind": type(refusal).__name__, "said": said}
     except Exception:  # the other jobs are still wanted
@@ -49,21 +51,29 @@ def outcome(path, options):
 
 @contextmanager
 def faulty(fault):
-    straight = Run.step
+    """Yields name -> (shape here, shape of the gradient here) of the parameters and buffers of the last model that was stepped."""
+    straight, parts = Run.step, {}
 
     def step(self):
         if fault == "killed" and len(self.losses) == DIES_AFTER and self.ranks.rank == self.ranks.world - 1:
             os.kill(os.getpid(), signal.SIGKILL)
         loss = straight(self)
+        parts.clear()
+        parts.update({name: (shape_here(x), shape_here(x.grad)) for name, x in self.model.named_parameters()})
+        parts.update({name: (shape_here(x), None) for name, x in self.model.named_buffers()})
         if fault == "unsharded" and len(self.losses) == 1:
             gather_all(self.optimizer)
         return loss
 
     Run.step = step
     try:
-        yield
+        yield parts
     finally:
         Run.step = straight
+
+
+def shape_here(x):
+    return None if x is None else tuple(local(x).shape)
 
 
 def gather_all(optimizer):

@@ -46,6 +46,12 @@ SYSTEMS = {
     "SubZero": SubZero(ADAM, rank=2, update_gap=GAP, gradient="backprop"),
     "WeightDecay": WeightDecay(RSO(ADAM, rank=2, update_gap=GAP), weight_decay=0.1),
 }
+LAYERED = {  # run as layers too; the last two sum over ranks, and GAP is never the step of a checkpoint
+    "RSO": SYSTEMS["RSO"],
+    "WeightDecay": SYSTEMS["WeightDecay"],
+    "AdaLomo inside": WeightDecay(RSO(AdaLomo(LR, parameter_scale="off"), rank=2, update_gap=GAP, eta=0.5), weight_decay=0.1),
+    "AdamMini inside": RSO(AdamMini(LR, n_blocks=2), rank=3, update_gap=GAP, law="gaussian", on_refresh="rotate"),
+}
 
 
 def rules_of(rule, problem):

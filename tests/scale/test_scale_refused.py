@@ -42,7 +42,6 @@ def path(place):
         ({"lr": float("nan")}, "lr must be a number >= 0, got nan"),
         ({"shell": "fused", "accumulate": 2}, "the fused shell frees every gradient once it is applied, so it cannot add up 2 passes"),
         ({"compile": "gcc"}, "torch.compile has the backends .*, got 'gcc'"),
-        ({"precision": "bfloat16", "shell": "subspace"}, "which FSDP does not shard: it runs in one process in its own dtype"),
         ({"context": 4096}, "context 4096 needs"),
     ],
 )
