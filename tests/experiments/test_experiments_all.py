@@ -1111,6 +1111,27 @@ PREDICTED = {
         "adalomo.whole-run-check": "VIOLATED",
         "galore.whole-run-check": "INCONCLUSIVE",
     },
+    "handoff_coordinate_why": {  # before, apart from a trial of another seed
+        "adamw.step-alignment": "HOLDS",
+        "adalomo.step-alignment": "HOLDS",
+        "galore.step-alignment": "HOLDS",
+        "adamw.step-model": "HOLDS",
+        "adalomo.step-model": "HOLDS",
+        "galore.step-model": "HOLDS",
+        "adamw.step-readout": "HOLDS",
+        "adalomo.step-readout": "HOLDS",
+        "galore.step-readout": "VIOLATED",
+        "adamw.step-response": "HOLDS",
+        "adalomo.step-response": "HOLDS",
+    },
+    "handoff_shared_rate": {  # before, apart from a trial of another seed
+        "adamw.hidden-pull": "HOLDS",
+        "adalomo.hidden-pull": "HOLDS",
+        "galore.hidden-pull": "HOLDS",
+        "adamw.others-pull": "HOLDS",
+        "adalomo.others-pull": "HOLDS",
+        "galore.others-pull": "HOLDS",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -1156,6 +1177,8 @@ TIERS = {
     "handoff_transfer_decay": "study",
     "handoff_coordinate_check": "full",
     "handoff_whole_run_check": "study",
+    "handoff_coordinate_why": "study",
+    "handoff_shared_rate": "study",
 }  # all others: quick
 SWEPT = {name for name in PREDICTED if name.startswith("handoff_transfer_")}
 TUNED = SWEPT | {
