@@ -85,6 +85,28 @@ def test_what_a_job_needs_at_least_is_what_it_takes(path, shell):
     assert less.activations <= need.activations
 
 
+def test_what_a_job_with_layers_in_subspaces_needs_at_least_is_what_it_takes(place):
+    """Coefficients have gradients and moments; weights and bases stand beside them; x P is kept where x was."""
+    problem = tiny("scale_words.txt", width=16, batch_size=4, dtype="float64")
+    blocks = [n for n, shape in problem.shapes.items() if n.startswith("blocks.") and len(shape) == 2]
+    rules = {n: RSO(Adam(0.02), rank=2, update_gap=3) if n in blocks else Adam(0.02) for n in problem.shapes}
+    card = card_of(Recipe(problem, rules, steps=12), place / "layers.json")
+    ranks, needs = Ranks(0, 1, torch.device("cpu")), {}
+    for shell in ("stepwise", "subspace"):
+        plan = plan_of(card, job := Job(shell=shell), ranks)
+        needs[shell] = memory.need_of(plan, job, ranks)
+    need, run = needs["subspace"], run_of(plan, source_of(None, None, plan.problem, seed=0, steps=12), job, ranks)
+    run.step()
+    named = dict(run.model.named_parameters())
+    assert need.weights == tensor_bytes(named.values()) and need.state == optimizer_bytes(run.optimizer)
+    assert need.gradients == tensor_bytes(w for w in named.values() if w.requires_grad) < needs["stepwise"].gradients
+    tokens = 4 * 8 * 8  # sequences x context x bytes
+    assert needs["stepwise"].activations - need.activations == tokens * (3 * 16 + problem.model.hidden - 7 * 2)  # see memory/subspace.py
+    two = memory.need_of(plan, job, Ranks(0, 2, torch.device("cpu"), mesh="there"))
+    gradients = tensor_bytes(w for n, w in named.items() if n.startswith("blocks.") and w.requires_grad)
+    assert two.gathered == need.weights + gradients  # of the one block
+
+
 def stopped(path, out, monkeypatch):
     """A job that is stopped in its eleventh step, with checkpoints of steps 4 and 8."""
     from sandbox.scale.loop import Run
