@@ -90,7 +90,7 @@ class Once:
             raise ValueError(
                 f"{self.name} has {len(self.tokens):,} tokens, that is {max(self.windows, 0):,} windows of {self.context} for training, "
                 f"and {steps} steps of {self.batch_size} need {steps * self.batch_size:,}: it ends after step {self.steps}; "
-                f"give --steps {self.steps} at most, or a longer text"
+                f"give {f'--steps {self.steps} at most' if self.steps else 'a smaller --batch'}, or a longer text"
             )
 
     def batch(self, step: int) -> Tensor:
@@ -134,6 +134,16 @@ class Streamed:
     def batch(self, step: int) -> Tensor:
         return self._take(self._first + step * self._batch_size, self._batch_size)
 
+    def require(self) -> None:
+        """Reads what is held out, so that what cannot be read is said before the first step and nothing has to be read after the last.
+
+        Raises ValueError where the stream cannot be opened or ends here already.
+        """
+        try:
+            self.held_out()
+        except DataEnded as end:
+            raise ValueError(str(end)) from end
+
     def held_out(self) -> Tensor:
         """Read once, at the beginning of the stream."""
         if self._kept_out is None:
@@ -158,7 +168,9 @@ def source_of(text: str | None, tokenizer: str | None, problem: LanguageProblem,
     shape = {"batch_size": problem.batch_size, "context": sizes.context, "kept_out": problem.held_out_tokens}
     text = problem.text if text is None else text
     if text.startswith(HUB):
-        return Streamed(hub(text), coder, name=text, **shape)
+        stream = Streamed(hub(text), coder, name=text, **shape)
+        stream.require()
+        return stream
     found = Once(tokens_of(text, coder), seed, name=f"the text {text!r}", **shape)
     found.require(steps)
     return found

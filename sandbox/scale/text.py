@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.handoff.plain_text import printable
 from sandbox.models.language import LanguageProblem
 from sandbox.models.text import cached, decode
 from sandbox.models.tokenizers import Kept
@@ -50,13 +51,18 @@ def windows(coder: Coder, documents: Iterable[str], context: int) -> Iterator[Te
 
 
 def coder_of(tokenizer: str | None, problem: LanguageProblem) -> Coder:
-    """The card's, or a tokenizer.json, or the one in a folder. Raises ValueError where there is none."""
+    """The card's, or a tokenizer.json, or the one in a folder. Raises ValueError where there is none, and for a file that holds none."""
     if tokenizer is None:
         return Coder(problem.codec())
     path = Path(tokenizer) / "tokenizer.json" if Path(tokenizer).is_dir() else Path(tokenizer)
     if not path.is_file():
         raise ValueError(f"the tokenizer {str(path)!r} does not exist; give a tokenizer.json or a folder that holds one")
-    return Coder(Kept(str(path)).codec(None))
+    coder = Coder(Kept(str(path)).codec(None))
+    try:
+        coder.size  # noqa: B018  the library reads the file here
+    except Exception as error:  # it raises nothing narrower
+        raise ValueError(f"the tokenizer {str(path)!r} is no tokenizer.json of the library tokenizers: {one_line(error)}") from error
+    return coder
 
 
 def files_of(text: str) -> list[Path]:
@@ -78,10 +84,29 @@ def documents_of(file: Path) -> Iterator[str]:
     except ImportError:
         raise ValueError(f"{file} needs the package pyarrow to be read: pip install pyarrow, or give *.txt files") from None
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(columns=["text"]):
-            yield from (row for row in batch.column(0).to_pylist() if row)
+        opened = parquet.ParquetFile(file)
+        require_text(str(file), opened.schema_arrow.names)
+        for batch in opened.iter_batches(columns=["text"]):
+            yield from (text_in(row, str(file)) for row in batch.column(0).to_pylist() if row)
     except (OSError, ValueError, KeyError, IndexError) as error:  # pyarrow's own errors are kinds of these
-        raise ValueError(f'{file} cannot be read as Parquet with a column "text": {" ".join(str(error).split())}') from error
+        raise ValueError(f'{file} cannot be read as Parquet with a column "text": {one_line(error)}') from error
+
+
+def require_text(name: str, columns: Iterable[str]) -> None:
+    """Raises ValueError where there is no column "text"."""
+    if "text" not in (found := sorted(columns)):
+        raise ValueError(f"a column 'text' is needed, and {name} has {printable(', '.join(found)) or 'none'}")
+
+
+def text_in(row: Any, name: str) -> str:
+    """Raises ValueError for anything else than a text."""
+    if not isinstance(row, str):
+        raise ValueError(f"its column 'text' must hold texts, and a row of {name} is a {type(row).__name__}")
+    return row
+
+
+def one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def tokens_of(text: str, coder: Coder) -> Tensor:
@@ -101,14 +126,25 @@ def tokens_of(text: str, coder: Coder) -> Tensor:
 
 
 def hub(text: str) -> Callable[[], Iterator[str]]:
-    """A function that opens the stream. Raises ValueError where the package is missing or the name is not."""
+    """A function that opens the stream; what then goes wrong, a missing network among it, is a ValueError that names the data set.
+
+    Raises ValueError where the package is missing or no data set is named.
+    """
+    name, config, split = (*text.removeprefix(HUB).split(":"), "", "")[:3]
+    if not name:
+        raise ValueError(f"{text!r} names no data set; give hub:NAME, hub:NAME:CONFIG or hub:NAME:CONFIG:SPLIT")
     try:
         from datasets import load_dataset
     except ImportError:
         raise ValueError(f"{text} needs the package datasets: pip install datasets, or give a file or a folder") from None
-    name, config, split = (*text.removeprefix(HUB).split(":"), "", "")[:3]
 
     def documents() -> Iterator[str]:
-        yield from (row["text"] for row in load_dataset(name, config or None, split=split or "train", streaming=True) if row["text"])
+        try:
+            for row in load_dataset(name, config or None, split=split or "train", streaming=True):
+                require_text("a row of it", row)
+                if row["text"]:
+                    yield text_in(row["text"], "it")
+        except Exception as error:  # of the network, the hub, the package or a file's format: of no one kind
+            raise ValueError(f"{text} cannot be read: {one_line(error)}; give another data set, a file or a folder") from error
 
     return documents

@@ -101,6 +101,50 @@ def test_a_job_whose_stream_ends_keeps_what_it_has_learned(path, place, monkeypa
     assert len(list((out / "checkpoints").glob("step-*"))) == 1
 
 
+def streams(monkeypatch, rows, breaks=None):
+    """A hub whose data set has these rows, and then an error."""
+
+    def load_dataset(name, config, split, streaming):
+        yield from rows
+        if breaks is not None:
+            raise breaks
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "breaks", "words"),
+    [
+        ("hub:", [], None, "'hub:' names no data set; give hub:NAME, hub:NAME:CONFIG or hub:NAME:CONFIG:SPLIT"),
+        ("hub:x", [], ConnectionError("no\nroute \x1b[2J"), r"hub:x cannot be read: no route \\x1b\[2J; give another data set, a file or"),
+        ("hub:x", [], KeyError(), "hub:x cannot be read: KeyError; give another"),
+        ("hub:x", [{"content": "a", "id": 1}], None, "hub:x cannot be read: a column 'text' is needed, and a row of it has content, id;"),
+        ("hub:x", [{"text": 3}], None, "its column 'text' must hold texts, and a row of it is a int"),
+        ("hub:x", [{"text": "a stitch"}], None, "hub:x has 1 windows, and 2 are held out; give another data set"),
+    ],
+)
+def test_a_stream_that_cannot_be_read_is_said_before_anything_is_trained(text, rows, breaks, words, place, monkeypatch):
+    """In particular before the ten losses, and not at the end, where what is held out is looked at."""
+    streams(monkeypatch, rows, breaks)
+    said = []
+    with pytest.raises(ValueError, match=words):
+        train(short_held_out(place), text=text, say=said.append)
+    assert said == []
+
+
+def test_a_stream_that_breaks_off_leaves_the_checkpoints_to_go_on_from(place, monkeypatch):
+    rows = [{"text": line} for line in WORDS.splitlines()]
+    card, out, said = short_held_out(place), place / "broken", []
+    options = {"text": "hub:x", "steps": 40, "out": out, "checkpoint_every": 10}
+    streams(monkeypatch, rows[:12], ConnectionError("the line is dead"))
+    with pytest.raises(ValueError, match="hub:x cannot be read: the line is dead"):
+        train(card, **options, say=lambda line: None)
+    streams(monkeypatch, rows)
+    again = train(card, **options, say=said.append)
+    assert any("goes on after step" in line for line in said)
+    assert again.losses == train(card, text="hub:x", steps=40, say=lambda line: None).losses
+
+
 def short_held_out(place):
     """The same card with 16 tokens held out, for a short stream."""
     problem = replace(tiny("scale_words.txt", batch_size=3), held_out_tokens=16)
@@ -127,6 +171,12 @@ def test_parquet_gives_its_texts_and_a_cut_file_is_said(tmp_path):
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(ValueError, match='a.parquet cannot be read as Parquet with a column "text"'):
         list(documents_of(file))
+    parquet.write_table(pyarrow.table({"content": ["one"], "id": [1]}), file)
+    with pytest.raises(ValueError, match="a column 'text' is needed, and .*a.parquet has content, id"):
+        list(documents_of(file))
+    parquet.write_table(pyarrow.table({"text": [1, 2]}), file)
+    with pytest.raises(ValueError, match="its column 'text' must hold texts, and a row of .*a.parquet is a int"):
+        list(documents_of(file))
 
 
 def test_texts_and_tokenizers_that_are_not_there(path, problem, place):
@@ -134,6 +184,12 @@ def test_texts_and_tokenizers_that_are_not_there(path, problem, place):
         train(path, text="nowhere")
     with pytest.raises(ValueError, match="the tokenizer 'nowhere' does not exist"):
         train(path, tokenizer="nowhere")
+    (place / "no_tokenizer.json").write_text('{"model": "\\u001b[2J"}')
+    with pytest.raises(ValueError, match="the tokenizer 'no_tokenizer.json' is no tokenizer.json of the library tokenizers: "):
+        train(path, tokenizer="no_tokenizer.json")
+    (place / "few.txt").write_text(WORDS[:20])
+    with pytest.raises(ValueError, match="it ends after step 0; give a smaller --batch, or a longer text"):
+        train(path, text="few.txt", steps=1)
     (place / "binary.txt").write_bytes(b"a\0b")
     with pytest.raises(ValueError, match="'binary.txt' is binary: byte 1 of 3 is 0"):
         source_of("binary.txt", None, problem, seed=0, steps=1)
