@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.distributed.checkpoint as dcp
 from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
     get_optimizer_state_dict,
@@ -33,15 +34,23 @@ PROGRESS, WHOLE, FINISHED = "progress.json", "whole.json", "finished.json"
 
 
 def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any], ranks: Ranks) -> None:
-    """All ranks call it together. progress: plain data; `step` is put beside it."""
+    """All ranks call it together. progress: plain data; `step` is put beside it. Raises ValueError, on all ranks, where a disk is full."""
     aside, final = folder / f".step-{step:08d}", folder / f"step-{step:08d}"
     if ranks.rank == 0:
         shutil.rmtree(aside, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
     ranks.wait()
     state = {"model": get_model_state_dict(model), "optimizer": get_optimizer_state_dict(model, optimizer)}
-    with quietly():
-        dcp.save(state, checkpoint_id=aside, no_dist=ranks.mesh is None)
+    try:
+        with quietly():
+            dcp.save(state, checkpoint_id=aside, no_dist=ranks.mesh is None)
+    except CheckpointException as error:  # no Exception of Python's; all ranks get it
+        if ranks.rank == 0:
+            shutil.rmtree(aside, ignore_errors=True)
+        raise ValueError(
+            f"the checkpoint {final} could not be written ({reason(error)}); those before it are kept, and the same command goes on from "
+            "the newest of them: make room, or choose another --out"
+        ) from error
     ranks.wait()
     if ranks.rank == 0:
         (aside / PROGRESS).write_text(json.dumps(progress | {"step": step}))
@@ -51,6 +60,15 @@ def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optim
         for old in steps_in(folder)[:-KEPT]:
             shutil.rmtree(old)
     ranks.wait()
+
+
+def reason(error: CheckpointException) -> str:
+    """What the system said, or the first line of what torch did."""
+    first = next(iter(error.failures.values()))[0]
+    cause: BaseException | None = first
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return (cause.strerror if isinstance(cause, OSError) else None) or next(iter(str(first).splitlines()), type(first).__name__)
 
 
 @contextmanager

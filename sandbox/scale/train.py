@@ -83,9 +83,10 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
     held_out = run.held_out()
     say(f"held-out loss {held_out:.4f} nats per token")
     weights = weights_of(run.model, ranks) if job.out is not None else {}
+    files = save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ()
     if job.out is not None:
-        checkpoint.finish(job.out / "checkpoints", plan.steps, ranks)
-    return Trained(tuple(run.losses), held_out, save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ())
+        checkpoint.finish(job.out / "checkpoints", plan.steps, ranks)  # after the files: until then the checkpoints are all there is
+    return Trained(tuple(run.losses), held_out, files)
 
 
 def _foretold(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Say) -> Trained:
@@ -191,6 +192,9 @@ def save(out: Path, losses: list[float], weights: Mapping[str, Tensor]) -> tuple
 def _put(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = path.with_name(f".{path.name}.{os.getpid()}")
-    waiting.write_bytes(content)
-    os.replace(waiting, path)
+    try:
+        waiting.write_bytes(content)
+        os.replace(waiting, path)
+    finally:
+        waiting.unlink(missing_ok=True)
     return path

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -143,6 +144,41 @@ def test_a_checkpoint_that_breaks_off_leaves_the_one_before(path, tmp_path, monk
         with pytest.raises(OSError, match="No space left"):
             train(path, out=out, checkpoint_every=3, **QUIET)
     assert train(path, out=out, **QUIET).losses == straight.losses
+
+
+@contextmanager
+def no_file_above(size):
+    """As on a full disk: the system refuses what goes beyond, with error 27 in the place of 28."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_under_a_checkpoint_is_one_sentence_and_costs_nothing(path, tmp_path, monkeypatch):
+    straight, out = train(path, **QUIET), tmp_path / "out"
+    stopped(path, out, monkeypatch)
+    size = max(file.stat().st_size for file in (out / "checkpoints" / "step-00000008").iterdir())
+    words = r"the checkpoint .*step-00000010 could not be written \(.+\); those before it are kept, and the same command goes on from"
+    with no_file_above(size // 2), pytest.raises(ValueError, match=words) as refusal:
+        train(path, out=out, checkpoint_every=10, **QUIET)
+    assert "\n" not in str(refusal.value)
+    assert sorted(file.name for file in (out / "checkpoints").iterdir()) == ["step-00000004", "step-00000008"]
+    assert train(path, out=out, **QUIET).losses == straight.losses
+
+
+def test_a_full_disk_at_the_end_leaves_the_checkpoints(path, tmp_path, monkeypatch):
+    """The job is not done before its files are there, so the same command makes the last steps again and not all of them."""
+    stopped(path, out := tmp_path / "out", monkeypatch)
+    with no_file_above(2_000), pytest.raises(OSError):
+        train(path, out=out, checkpoint_every=0, **QUIET)
+    assert sorted(file.name for file in out.iterdir()) == ["checkpoints", "losses.csv"]
+    said = []
+    train(path, out=out, say=said.append)
+    assert any(line.startswith("goes on after step 8 of 12") for line in said)
 
 
 def test_checkpoints_of_another_job_are_not_gone_on_from(path, tmp_path, monkeypatch):
