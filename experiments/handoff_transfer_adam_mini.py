@@ -33,5 +33,6 @@ OPEN = Found(
     "2026-11-22",
     "-0.25 [-0.34, -0.17], on the edge of the margin: the best rate of Adam-mini falls faster with the width than that of AdamW (-0.11)",
 )
-CLAIMS = width_claims("adam-mini", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN)
+COST = Found(Outcome.INCONCLUSIVE, "2026-11-22", "0.017 [-0.001, 0.035] nats at the predicted rate; about 77 seeds would decide")
+CLAIMS = width_claims("adam-mini", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN, cost_found=COST)
 CARDS = cards("adam-mini")

@@ -14,11 +14,11 @@ The predictions were committed before the first run of these settings.
 
 from sandbox.handoff.transfer_claims import exponent, swept
 from sandbox.handoff.transfer_runs import Setting
-from sandbox.ledger.claim import Claim
+from sandbox.ledger.claim import Claim, Found
 from sandbox.verdict import Outcome
 
 
-def standard(method: str, name: str, centre: float) -> Claim:
+def standard(method: str, name: str, centre: float, found: Found) -> Claim:
     setting = Setting(method, "standard")
     return exponent(
         setting,
@@ -29,8 +29,12 @@ def standard(method: str, name: str, centre: float) -> Claim:
         source="Yang et al. (2022), https://arxiv.org/abs/2203.03466: the hidden rates of Adam, here of all tensors",
         known="recalled",
         limit=-1.0,
+        found=found,
         subject=f"transfer.{method}.standard",
     )
 
 
-CLAIMS = (standard("adamw", "AdamW", 0.024), standard("adam-mini", "Adam-mini", 0.024))
+CLAIMS = (
+    standard("adamw", "AdamW", 0.024, Found(Outcome.HOLDS, "2026-11-22", "-0.87 [-0.96, -0.78], nearer to what hidden matrices want")),
+    standard("adam-mini", "Adam-mini", 0.024, Found(Outcome.HOLDS, "2026-11-22", "-0.88 [-0.93, -0.83]: as AdamW")),
+)
