@@ -13,11 +13,11 @@ The predictions were committed before the first run of these settings.
 
 from sandbox.handoff.transfer_claims import exponent, swept
 from sandbox.handoff.transfer_runs import Setting
-from sandbox.ledger.claim import Claim
+from sandbox.ledger.claim import Claim, Found
 from sandbox.verdict import Outcome
 
 
-def deep(method: str, name: str, centre: float) -> Claim:
+def deep(method: str, name: str, centre: float, found: str) -> Claim:
     setting = Setting(method, layers=4)
     return exponent(
         setting,
@@ -26,8 +26,12 @@ def deep(method: str, name: str, centre: float) -> Claim:
         id=f"{method}.lr-transfer.depth-4",
         statement=f"with 4 layers, too, {name} has one best learning rate at all widths",
         cost_s=660,
+        found=Found(Outcome.INCONCLUSIVE, "2026-11-22", found),
         subject=f"transfer.{method}.depth-4",
     )
 
 
-CLAIMS = (deep("adamw", "AdamW", 0.012), deep("adam-mini", "Adam-mini", 0.012))
+CLAIMS = (
+    deep("adamw", "AdamW", 0.012, "-0.17 [-0.26, -0.09]; about 5 seeds would decide: handoff_transfer_more.py asks 8 fresh ones"),
+    deep("adam-mini", "Adam-mini", 0.012, "-0.26 [-0.38, -0.15], as with 2 layers on the edge of the margin"),
+)

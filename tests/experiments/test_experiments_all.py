@@ -1093,6 +1093,7 @@ PREDICTED = {
     "handoff_transfer_batch": {"adamw.lr-batch": "VIOLATED", "adalomo.lr-batch": "VIOLATED"},
     "handoff_transfer_steps": {"adamw.lr-steps": "VIOLATED", "adalomo.lr-steps": "VIOLATED"},
     "handoff_transfer_decay": {"adamw.lr-decay": "HOLDS", "adalomo.lr-decay": "HOLDS"},
+    "handoff_transfer_more": {"adamw.lr-transfer.depth-4.more": "HOLDS", "adamw.lr-decay.more": "VIOLATED"},
     "handoff_coordinate_check": {  # before, apart from a trial of another seed
         "adamw.coordinate-check": "VIOLATED",
         "adam-mini.coordinate-check": "VIOLATED",
@@ -1175,6 +1176,7 @@ TIERS = {
     "handoff_transfer_batch": "study",
     "handoff_transfer_steps": "study",
     "handoff_transfer_decay": "study",
+    "handoff_transfer_more": "study",
     "handoff_coordinate_check": "full",
     "handoff_whole_run_check": "study",
     "handoff_coordinate_why": "study",

@@ -1,0 +1,41 @@
+"""Question: what do fresh seeds say where three of a sweep were not enough for AdamW: at four layers, and against the weight decay?
+
+Claims: adamw.lr-transfer.depth-4.more   d log best rate / d log width is 0 within 0.25 with 4 layers, on 8 fresh seeds
+        adamw.lr-decay.more              d log best rate / d log decay is 0 within 0.25, on 16 fresh seeds
+Proof:  none; nothing is known for certain about the loss of a transformer
+Cost:   study tier, about 40 core-minutes
+Run:    sandbox check adamw.lr-transfer.depth-4.more adamw.lr-decay.more --tier study
+
+The settings are those of handoff_transfer_depth.py and handoff_transfer_decay.py, whose three seeds left both open: -0.17 [-0.26, -0.09]
+and 0.31 [0.11, 0.52], with about 5 and 13 seeds to decide. The predictions follow those means and were committed before the first run of
+these seeds.
+"""
+
+from sandbox.handoff.transfer_claims import CENTRES, exponent, swept
+from sandbox.handoff.transfer_runs import Setting
+from sandbox.verdict import Outcome
+
+__all__ = ["CLAIMS", "Setting"]  # a worker builds its settings from this module
+
+DEEP = exponent(
+    Setting("adamw", layers=4),
+    swept(Setting("adamw", layers=4), CENTRES["adamw"], seeds=tuple(range(10, 18))),
+    Outcome.HOLDS,
+    id="adamw.lr-transfer.depth-4.more",
+    statement="with 4 layers, too, AdamW has one best learning rate at all widths, on fresh seeds",
+    subject="transfer.adamw.depth-4",
+    cost_s=1100,
+)
+DECAY = exponent(
+    Setting("adamw"),
+    swept(Setting("adamw"), CENTRES["adamw"], seeds=tuple(range(10, 26)), along="weight_decay", points=(0.01, 0.1, 1.0), base=0.1),
+    Outcome.VIOLATED,
+    id="adamw.lr-decay.more",
+    statement="the best learning rate of AdamW does not move with the weight decay, on fresh seeds",
+    source="derived: at 200 steps the product of rate, decay and steps is small",
+    known="derived",
+    dossier="transfer T3",
+    subject="transfer.adamw.decay",
+    cost_s=1000,
+)
+CLAIMS = (DEEP, DECAY)
