@@ -205,3 +205,14 @@ def test_an_untied_head_of_a_card_with_a_tied_one_has_the_rate_of_a_head(folder)
 
 def described(trainee: Trainee) -> Model:
     return Model(trainee.roles, trainee.shapes, trainee.config.width)
+
+
+@pytest.mark.parametrize(("steps", "said"), [(101, False), (200, False), (399, False), (100, True), (400, True), (20_000, True)])
+def test_a_job_of_another_length_is_told_that_best_rates_fall_with_the_root_of_the_steps(steps, said, folder):
+    problem, _ = swept("adamw", 128)
+    job = replace(job_at(problem.problem.model, folder), steps=steps)
+    notes = plan_of(card_for("adamw", folder), job, ALONE).notes
+    assert len(notes) == said
+    assert not said or f"over 200 steps and this job makes {steps:,}:" in notes[0] and f"times {(200 / steps) ** 0.5:.2g} here" in notes[0]
+    assert plan_of(card_for("adamw", folder), replace(job, lr=0.01), ALONE).notes == ()  # a rate that was named is meant
+    assert plan_of(card_for("adamw", folder), Job(steps=steps), ALONE).notes == ()  # the card's own run, whose schedule is not stretched
