@@ -38,7 +38,7 @@ def chosen(names: Sequence[str], known: Sequence[CardSpec]) -> CardSpec:
     if named := [spec for spec in known if spec.name in names]:
         return _only(named, names)
     if not (resting := [spec for spec in known if set(spec.claims) & set(names)]):
-        words = [spec.name for spec in known] + [claim for spec in known for claim in spec.claims]
+        words = dict.fromkeys([*(spec.name for spec in known), *(claim for spec in known for claim in spec.claims)])  # each once
         near = ", ".join(difflib.get_close_matches(names[0], words, n=3, cutoff=0.4)) or "none"
         raise ValueError(f"no card rests on {', '.join(map(repr, names))}; the nearest names are: {near}; the cards are {_listed(known)}")
     return _only(resting, names)

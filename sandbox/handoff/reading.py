@@ -11,6 +11,7 @@ from sandbox.handoff.plain_text import MOST_BYTES, parsed, printable, require_ha
 from sandbox.handoff.schema import SCHEMA, Card, digest_of
 
 MOST_PROBLEMS = 5
+MOST_POWER = 20.0  # of a width, with its interval: a width of a million to it is a number still
 
 
 def read(path: Path) -> tuple[Card, list[str]]:
@@ -19,6 +20,7 @@ def read(path: Path) -> tuple[Card, list[str]]:
     try:
         data = _plain_data(path)
         card = Card.model_validate(data)
+        _require_possible(card)
     except ValidationError as error:
         raise ValueError(f"{str(path)!r} is not a card: {_sentences(error)}") from error
     except ValueError as error:
@@ -57,6 +59,23 @@ def _require_version(data: dict[str, Any]) -> None:
         )
 
 
+def _require_possible(card: Card) -> None:
+    """Raises ValueError for numbers that no training has: what would overflow later, or train backwards, is said here."""
+    if card.data.steps < 1:
+        raise ValueError(f"data.steps must be >= 1, got {card.data.steps}")
+    if card.schedule and not 0 <= card.schedule.floor <= 1:
+        raise ValueError(f"schedule.floor is a part of the learning rate, between 0 and 1, got {card.schedule.floor:g}")
+    powers = {
+        f"transfer.{name}.{end}": getattr(part, end) for name, part in (card.transfer or {}).items() for end in ("value", "low", "high")
+    }
+    if card.parametrisation:
+        powers |= {f"parametrisation.exponents.{kind}": value for kind, value in card.parametrisation.exponents.items()}
+        powers["parametrisation.rank_exponent"] = card.parametrisation.rank_exponent or 0.0
+    for where, power in powers.items():
+        if abs(power) > MOST_POWER:
+            raise ValueError(f"{printable(where)} is a power of the width, between {-MOST_POWER:g} and {MOST_POWER:g}, got {power:g}")
+
+
 def require_file(path: Path) -> None:
     """Raises ValueError where there is no such file."""
     if path.exists() and not path.is_file():
@@ -75,13 +94,18 @@ def write(card: Card, path: Path) -> None:
 
 
 def put(path: Path, text: str) -> None:
-    """See `write`."""
+    """See `write`. Raises ValueError where a device, a pipe or a folder has that name."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{str(path)!r} is there and is no file; choose another --out")
     if path.exists() and path.read_bytes() == text.encode():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = path.with_name(f".{path.name}.{os.getpid()}")
-    waiting.write_text(text, encoding="utf-8")
-    os.replace(waiting, path)
+    try:
+        waiting.write_text(text, encoding="utf-8")
+        os.replace(waiting, path)
+    finally:
+        waiting.unlink(missing_ok=True)
 
 
 def _sentences(error: ValidationError) -> str:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sandbox.cli import app, main
+from sandbox.handoff.card import CardSpec
 from sandbox.handoff.creating import chosen, create_named
 from sandbox.handoff.evidence import confessed
 from sandbox.handoff.reading import read
@@ -180,6 +181,12 @@ def test_cards_are_listed_where_no_name_fits():
         chosen(["x"], ())
     with pytest.raises(ValueError, match="made from claims or from its name, got none"):
         chosen([], ())
+
+
+def test_a_claim_that_two_cards_rest_on_is_named_once_among_the_nearest():
+    two = [CardSpec(name, ("a.claim",), lambda setting, values: {}) for name in ("one", "two")]
+    with pytest.raises(ValueError, match="the nearest names are: a.claim; the cards are one, two"):
+        chosen(["a.klaim"], two)
 
 
 def test_every_command_speaks_json(project, tmp_path):

@@ -88,8 +88,9 @@ def test_another_width_gets_its_own_rates(problem, tmp_path, monkeypatch):
     assert "'lr': 0.02," in handed.exported.text and "'lr': 0.005," in handed.exported.text
     assert handed.distance.value < 1e-10  # as above
     assert "'lr': 0.04," in export(tmp_path / "card.json", "torchtitan").exported.text
-    with pytest.raises(ValueError, match="a width must be >= 1, got -3"):
-        export(tmp_path / "card.json", "torchtitan", width=-3)
+    for width in (-3, 0, 10**7, 10**400):
+        with pytest.raises(ValueError, match=f"a width must be between 1 and 1,000,000, got {width:,}"):
+            export(tmp_path / "card.json", "torchtitan", width=width)
     write(card_of(problem, AdamW(0.04)), tmp_path / "plain.json")
     with pytest.raises(ValueError, match="no rule"):
         export(tmp_path / "plain.json", "torchtitan", width=32)

@@ -167,6 +167,44 @@ def test_values_that_no_class_takes_are_one_sentence(path, change, sentence):
     assert len(problems) == 1 and sentence in problems[0] and problems[0].isprintable()
 
 
+STEEP = {"value": 1.0, "low": 0.0, "high": 2.0, "widths": [16, 32], "seeds": 3, "base_width": 16, "base_value": 0.04}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d["data"].update(steps=0), "data.steps must be >= 1, got 0"),
+        (lambda d: d["schedule"].update(floor=1e300), "schedule.floor is a part of the learning rate, between 0 and 1, got 1e+300"),
+        (lambda d: d["schedule"].update(floor=-0.1), "schedule.floor is a part of the learning rate, between 0 and 1, got -0.1"),
+        (
+            lambda d: d.update(transfer={"lr": STEEP | {"value": 1e300}}),
+            "transfer.lr.value is a power of the width, between -20 and 20, got",
+        ),
+        (lambda d: d.update(transfer={"lr": STEEP | {"low": -1e300}}), "transfer.lr.low is a power of the width, between -20 and 20, got"),
+        (
+            lambda d: d.update(parametrisation={"name": "mu", "base_width": 16, "exponents": {"query": -21.0}}),
+            "parametrisation.exponents.query is a power of the width, between -20 and 20, got -21",
+        ),
+        (
+            lambda d: d.update(parametrisation={"name": "mu", "base_width": 16, "exponents": {}, "rank_exponent": 1e9}),
+            "parametrisation.rank_exponent is a power of the width, between -20 and 20, got 1e+09",
+        ),
+    ],
+)
+def test_numbers_that_no_training_has_are_refused_by_every_reader(path, change, sentence):
+    """They would overflow at another width, where no card is read any more, or train backwards."""
+    assert sentence in refusal(changed(path, change))
+
+
+def test_nothing_is_written_over_what_is_no_file(card, tmp_path):
+    """A device is not read to its end, which it has not, nor is it replaced."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="is there and is no file; choose another --out"):
+            write(card, place)
+    assert [file.name for file in tmp_path.iterdir() if file.suffix != ".txt"] == ["pipe"]
+
+
 def outside(tmp_path, card):
     """A text that a card may not read, the same as the card's own."""
     folder = tmp_path / "outside"

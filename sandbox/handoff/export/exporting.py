@@ -14,6 +14,7 @@ from sandbox.handoff.schema import Card, TensorPart
 from sandbox.handoff.target_rules import frame_at, predicted_lr
 from sandbox.handoff.verify import weak
 
+WIDEST = 10**6
 Consumer = Literal["hf", "torchtitan"]
 
 
@@ -55,7 +56,7 @@ def export(path: Path, to: Consumer, *, width: int | None = None, other_implemen
         raise ValueError(f"{path} may not be used: {problems[0]}")
     recipe = recipe_of(card, (path.parent,))
     kinds = {name: role.kind for name, role in recipe.problem.roles.items()}
-    card = at_width(card, kinds, width or recipe.problem.model.width)
+    card = at_width(card, kinds, recipe.problem.model.width if width is None else width)
     exported = hf(card, kinds) if to == "hf" else torchtitan(card, kinds, str(path))
     if exported.same_code:
         return Handed(exported, None)
@@ -79,8 +80,8 @@ def at_width(card: Card, kinds: dict[str, str], width: int) -> Card:
     own, optimizer = card.model["width"], card.optimizer
     if width == own:
         return card
-    if width < 1:
-        raise ValueError(f"a width must be >= 1, got {width}")
+    if not 1 <= width <= WIDEST:
+        raise ValueError(f"a width must be between 1 and {WIDEST:,}, got {width:,}")
     exponents = card.parametrisation.exponents if card.parametrisation else {}
     lr = predicted_lr(card, width)
     parts = optimizer.partition or {name: TensorPart(framed=False, n_blocks=None, dim=None) for name in kinds}
