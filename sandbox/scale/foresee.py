@@ -50,9 +50,9 @@ class Part:
         return self.source.held_out()
 
 
-def with_bands(plan: Plan, source: Source, job: Job, path: Path, say: Callable[[str], None]) -> Card:
+def with_bands(plan: Plan, source: Source, job: Job, ranks: Ranks, path: Path, say: Callable[[str], None]) -> Card:
     """Writes the card with the bands of this job's model. Raises ValueError, with the words "no rule", where no width can be foreseen."""
-    target = bands(plan, source, job, say)
+    target = bands(plan, source, job, ranks, say)
     data = plan.card.as_json() | {"target": target.model_dump(mode="json")}
     del data["digest"]
     card = sealed(data)
@@ -61,10 +61,10 @@ def with_bands(plan: Plan, source: Source, job: Job, path: Path, say: Callable[[
     return card
 
 
-def bands(plan: Plan, source: Source, job: Job, say: Callable[[str], None]) -> TargetPart:
+def bands(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Callable[[str], None]) -> TargetPart:
     config, seen = plan.trainee.config, {}
     for width in ladder(plan):
-        seen[width] = [_seen(plan, source, job, width, seed) for seed in range(SEEDS)]
+        seen[width] = [_seen(plan, source, job, ranks, width, seed) for seed in range(SEEDS)]
         losses = ", ".join(f"{run.loss_10:.4f}" for run in seen[width])
         say(f"width {width}: loss {losses} nats per token after ten steps")
     shapes, element = plan.trainee.shapes, torch.empty(0, dtype=getattr(torch, plan.problem.dtype)).element_size()
@@ -89,14 +89,14 @@ def ladder(plan: Plan) -> list[int]:
     return widths
 
 
-def _seen(plan: Plan, source: Source, job: Job, width: int, seed: int) -> Any:
+def _seen(plan: Plan, source: Source, job: Job, ranks: Ranks, width: int, seed: int) -> Any:
     """Ten steps and the loss after them, in one process in the card's dtype."""
     trainee = Trainee(narrowed(plan.trainee.config, width))
     rules, init = narrow_settings(plan, job, trainee)
     small = replace(plan, trainee=trainee, rules=rules, init=init, seed=seed)
-    alone = Job(model=job.model, shell=job.shell)
+    alone = Job(model=job.model, shell=job.shell, device=job.device)
     part = Part(source, max(1, TOKENS // plan.trainee.config.context), (CANARY_STEPS + 1) * seed)
-    run = run_of(small, part, alone, Ranks(0, 1, torch.device("cpu")))
+    run = run_of(small, part, alone, ranks)
     watch = Watch(run, trainee.roles)
     for _ in range(CANARY_STEPS + 1):
         watch.step()

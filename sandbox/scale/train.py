@@ -12,10 +12,11 @@ import io
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sandbox.handoff.schema import CANARY_STEPS
@@ -38,11 +39,26 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """losses: before every step, nats per token.  held_out: after the last one; None where nothing was trained.  files: written."""
+    """losses: before every step, nats per token.  held_out: after the last one; None where nothing was trained.  files: written.
+
+    pace: of the steps after the first eleven, which the canaries look at.
+    """
 
     losses: tuple[float, ...]
     held_out: float | None
     files: tuple[Path, ...]
+    pace: "Measured | None" = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """tokens_per_second: of all ranks.  mfu: None where the peak of the device is not known.  peak_bytes: most that the allocator of this
+    rank's CUDA device has handed out; None elsewhere.
+    """
+
+    tokens_per_second: float
+    mfu: float | None
+    peak_bytes: int | None
 
 
 def train(path: Path, *, say: Say = print, **options: Any) -> Trained:
@@ -79,29 +95,28 @@ def _train(path: Path, job: Job, ranks: Ranks, say: Say) -> Trained:
         say(f"goes on after step {len(run.losses)} of {plan.steps}, from {kept[0]}")
     elif job.out is not None:
         checkpoint.forget(job.out / "checkpoints", ranks)
-    _walk(plan, run, job, say, inline, held(plan, run, say) if kept is None else None)
+    pace = _walk(plan, run, job, say, inline, held(plan, run, say) if kept is None else None)
     held_out = run.held_out()
     say(f"held-out loss {held_out:.4f} nats per token")
     weights = weights_of(run.model, ranks) if job.out is not None else {}
     files = save(job.out, run.losses, weights) if job.out is not None and ranks.rank == 0 else ()
     if job.out is not None:
         checkpoint.finish(job.out / "checkpoints", plan.steps, ranks)  # after the files: until then the checkpoints are all there is
-    return Trained(tuple(run.losses), held_out, files)
+    return Trained(tuple(run.losses), held_out, files, pace)
 
 
 def _foretold(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Say) -> Trained:
     """Trains nothing but narrow models, and writes the card with their bands. Raises ValueError on several ranks."""
     if ranks.mesh is not None or job.foresee is None:
         raise ValueError(f"bands are foreseen in one process in the card's dtype, not on {ranks.world} ranks in {job.precision!r}")
-    with_bands(plan, source, job, job.foresee, say)
+    with_bands(plan, source, job, ranks, job.foresee, say)
     return Trained((), None, (job.foresee,))
 
 
-def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> None:
+def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> Measured:
     """The steps that are left. inline: the first of them are the code canary.  guard: holds the first of them to the card's bands."""
     every, left = max(1, plan.steps // 20), lambda: plan.steps - len(run.losses)
-    tokens = plan.problem.batch_size * plan.problem.model.context
-    pace = Pace(plan.trainee, tokens, run.ranks, peak_of(run.ranks.device, job.precision, job.peak_tflops))
+    pace, start = _pace(plan, run, job), len(run.losses)
     record = Record(job, run.ranks, say)
     while left():
         loss = _step(plan, run, job, guard[0] if guard else run)
@@ -117,7 +132,19 @@ def _walk(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[W
             record(made, {"held-out loss": value})
         if job.checkpoint_every and made % job.checkpoint_every == 0 and left():
             _keep(plan, run, job)
+        if made == start + CANARY_STEPS + 1 and left():
+            pace = _pace(plan, run, job)
     record.close()
+    on_cuda = run.ranks.device.type == "cuda"
+    return Measured(pace.tokens_per_second, pace.mfu, torch.cuda.max_memory_allocated(run.ranks.device) if on_cuda else None)
+
+
+def _pace(plan: Plan, run: Run, job: Job) -> Pace:
+    """A clock, and the device's own count of memory, from now on."""
+    if run.ranks.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(run.ranks.device)
+    tokens = plan.problem.batch_size * plan.problem.model.context
+    return Pace(plan.trainee, tokens, run.ranks, peak_of(run.ranks.device, job.precision, job.peak_tflops))
 
 
 def _guarded(plan: Plan, run: Run, job: Job, say: Say, inline: bool, guard: tuple[Watch, Held] | None) -> None:

@@ -1133,6 +1133,28 @@ PREDICTED = {
         "adalomo.others-pull": "HOLDS",
         "galore.others-pull": "HOLDS",
     },
+    "handoff_full_scale": {  # before: when it was committed it had never run
+        "adamw.full-scale.lr": "HOLDS",
+        "adam-mini.full-scale.lr": "HOLDS",
+        "adalomo.full-scale.lr": "HOLDS",
+        "galore.full-scale.lr": "HOLDS",
+        "rso.full-scale.lr": "HOLDS",
+        "adamw.full-scale.memory": "HOLDS",
+        "adam-mini.full-scale.memory": "HOLDS",
+        "adalomo.full-scale.memory": "HOLDS",
+        "galore.full-scale.memory": "HOLDS",
+        "rso.full-scale.memory": "HOLDS",
+        "adamw.full-scale.canaries": "HOLDS",
+        "adam-mini.full-scale.canaries": "HOLDS",
+        "adalomo.full-scale.canaries": "HOLDS",
+        "galore.full-scale.canaries": "HOLDS",
+        "rso.full-scale.canaries": "HOLDS",
+        "adamw.full-scale.mfu": "HOLDS",
+        "adam-mini.full-scale.mfu": "HOLDS",
+        "adalomo.full-scale.mfu": "HOLDS",
+        "galore.full-scale.mfu": "HOLDS",
+        "rso.full-scale.mfu": "HOLDS",
+    },
 }
 HEADINGS = ["Question", "Claims", "Proof", "Cost", "Run"]
 TIERS = {
@@ -1181,6 +1203,7 @@ TIERS = {
     "handoff_whole_run_check": "study",
     "handoff_coordinate_why": "study",
     "handoff_shared_rate": "study",
+    "handoff_full_scale": "study",
 }  # all others: quick
 SWEPT = {name for name in PREDICTED if name.startswith("handoff_transfer_")}
 TUNED = SWEPT | {
