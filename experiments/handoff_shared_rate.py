@@ -3,7 +3,7 @@
 Claims: X.hidden-pull   hidden matrices, with the width factors of their class, leave the best base rate where it is: exponent 0 within 0.15
         X.others-pull   tables, head and gains pull it down as the width grows: exponent below 0
 Proof:  none; to first order a change of all rates is the sum of the changes of its parts (sandbox/handoff/shared_rate.py)
-Cost:   study tier, about 7 core-minutes
+Cost:   study tier, about 5 core-minutes
 Run:    sandbox check adamw.others-pull adalomo.others-pull galore.others-pull --tier study
 
 A sweep of a base rate moves all tensors together, a coordinate check looks at the hidden matrices alone. Around the middle of the grid
@@ -28,7 +28,7 @@ from sandbox.verdict import Outcome
 
 NAMES = {"adamw": "AdamW", "adalomo": "AdaLomo", "galore": "GaLore"}
 RATES = {"adamw": 0.012, "adalomo": 0.1, "galore": 0.06}  # the middle of the grids of the sweeps
-SEEDS = (0, 1, 2, 3)
+SEEDS = (0, 1, 2)
 
 
 def pull(method: str, group: str, statement: str, **fields: Any) -> Claim:
