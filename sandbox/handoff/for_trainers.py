@@ -10,6 +10,8 @@ decay of its own (there is none when it is given an optimizer), and for the fuse
 
 Each tensor gets the rule of its role. Draws of frames follow the order of the card's own model: the tensors of another model are put in
 that order by (layer, kind, how many of the kind came before in the layer), so that the same weights under other names see the same bases.
+A model that keeps several matrices as one (GPT-2: query, key, value) gets the rule of the first for all of them: entrywise rules and
+Adam-mini give the same numbers, factors and bases are those of the one matrix, and drawn bases are others.
 """
 
 import re
@@ -31,6 +33,7 @@ from sandbox.handoff.target_rules import Model, rules_at
 from sandbox.models.initial import roles_of, shapes_of
 from sandbox.models.roles import Role, roles
 from sandbox.optimizers.base import Rule
+from sandbox.optimizers.cesgc import CESGC
 from sandbox.optimizers.gwt import GWT
 from sandbox.run import Schedule
 from sandbox.shells.fused import Fused
@@ -38,6 +41,7 @@ from sandbox.shells.stepwise import Stepwise
 
 SHELLS = {"stepwise": Stepwise, "fused": Fused}
 FIRST = ("embedding", "position")  # tensors outside the layers that come before them; all others come after
+SQUARE = {"short": 1, "long": 0}  # sides of a square matrix that is stored the other way round
 Place = tuple[int, int, str, int]
 
 
@@ -83,7 +87,7 @@ def rules_for(
 def turned(rules: Mapping[str, Rule], model: Model) -> dict[str, Rule]:
     """Frames on square matrices that are stored with their inputs first: the shorter side is the other one there.
 
-    Raises ValueError for a frame that acts along the last axis, which is another side of such a matrix.
+    Raises ValueError for a frame that takes a side by its place, which is another side of such a matrix.
     """
     return {name: _turned(name, rule, model.roles[name], model.shapes[name]) for name, rule in rules.items()}
 
@@ -94,7 +98,13 @@ def _turned(name: str, rule: Rule, role: Role, shape: tuple[int, ...]) -> Rule:
         return rule
     if isinstance(rule, GWT):
         raise ValueError(f"no rule: GWT acts along the last axis, and {name} is stored with its inputs first; use a model of linear layers")
-    changes = {"side": 1} if getattr(rule, "side", None) == "short" and shape[0] == shape[1] else {}
+    square = shape[0] == shape[1]
+    if isinstance(rule, CESGC) and square:
+        raise ValueError(
+            f"no rule: CESGC takes the first side of a square matrix, and {name} is stored with its inputs first; use linear layers"
+        )
+    side = SQUARE.get(getattr(rule, "side", None)) if square else None
+    changes = {} if side is None else {"side": side}
     return replace(rule, inner=_turned(name, inner, role, shape), **changes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sandbox.handoff.for_trainers import turned
 from sandbox.handoff.parametrisation import Parametrisation, init_factor
 from sandbox.handoff.reading import read
 from sandbox.handoff.recipe import Recipe, Schedule, recipe_of
@@ -166,7 +167,7 @@ def settings_at(
     """Rules and factors of the initial scale for another model than the card's own. Raises ValueError as `rules_at` does."""
     own = Model(recipe.problem.roles, recipe.problem.shapes, recipe.problem.model.width)
     other = Model(trainee.roles, trainee.shapes, trainee.config.width)
-    return rules_at(card, own, recipe.rules, other, lr, rank=rank), _init(card, trainee)
+    return turned(rules_at(card, own, recipe.rules, other, lr, rank=rank), other), _init(card, trainee)
 
 
 def _init(card: Card, trainee: Trainee) -> dict[str, float]:

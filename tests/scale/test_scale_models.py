@@ -20,9 +20,12 @@ from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adam_mini import AdamMini
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
+from sandbox.optimizers.gwt import GWT
 from sandbox.optimizers.settings import learning_rate
 from sandbox.scale.fsdp import filled
+from sandbox.scale.job import Job, Ranks
 from sandbox.scale.model import Trainee, logits_of, trainee_of
+from sandbox.scale.plan import plan_of
 from sandbox.scale.train import train
 from tests.scale.cards import card_of, tiny
 from tests.scale.test_scale_canaries import CONSTANT
@@ -144,6 +147,21 @@ def test_a_frame_with_a_side_turns_with_a_tensor_that_is_stored_transposed(path,
     other = Model(roles, {"c_fc": (16, 32), "up": (32, 16), "c_attn": (16, 48)}, 16)
     found = rules_at(card, own(problem), rules, other)
     assert {name: rule.side for name, rule in found.items()} == {"c_fc": 0, "up": 1, "c_attn": 0}
+
+
+def test_square_matrices_of_their_gpt2_are_turned_under_the_trainer_too(problem, place):
+    """As `sandbox.handoff.optimizer` does (tests/handoff/test_handoff_gpt2.py, where ten steps show it)."""
+    (place / "gpt2.json").write_text(json.dumps(GPT2 | {"vocab_size": problem.model.vocab}))
+    hidden = {n: r.kind in ("attention_out", "ffn_in") for n, r in problem.roles.items()}
+
+    def planned(frame, name):
+        card = card_of(Recipe(problem, {n: frame if inside else Adam(0.01) for n, inside in hidden.items()}, steps=12), place / name)
+        return plan_of(card, Job(model="gpt2.json", lr=0.01), Ranks(0, 1, CPU)).rules
+
+    rules = planned(GaLore(Adam(0.01), rank=2), "galore.json")
+    assert rules["transformer.h.0.attn.c_proj.weight"].side == 1 and rules["transformer.h.0.mlp.c_fc.weight"].side == "short"
+    with pytest.raises(ValueError, match="no rule: GWT acts along the last axis, and transformer.h.0.attn.c_proj.weight"):
+        planned(GWT(Adam(0.01), level=1), "gwt.json")
 
 
 def test_factors_by_kind_follow_the_parametrisation(path, problem):
