@@ -29,5 +29,8 @@ __all__ = ["CARDS", "CLAIMS", "Setting"]  # a worker builds its settings from th
 
 OPEN = Found(Outcome.INCONCLUSIVE, "2026-11-22", "-0.09 [-0.32, 0.14]: the three seeds differ more than those of the other methods")
 
-CLAIMS = width_claims("gwt", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN)
+COST = Found(
+    Outcome.INCONCLUSIVE, "2026-11-22", "0.000 [-0.026, 0.026] nats, decided alone and not as one of two; 8 fresh seeds are asked for"
+)
+CLAIMS = width_claims("gwt", transfer=Outcome.HOLDS, cost=Outcome.HOLDS, transfer_found=OPEN, cost_found=COST)
 CARDS = cards("gwt")

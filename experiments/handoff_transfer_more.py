@@ -1,17 +1,21 @@
-"""Question: what do fresh seeds say where three of a sweep were not enough for AdamW: at four layers, and against the weight decay?
+"""Question: what do fresh seeds say where the first ones left a rule open: AdamW at four layers and against the decay, GWT at width 512?
 
 Claims: adamw.lr-transfer.depth-4.more   d log best rate / d log width is 0 within 0.25 with 4 layers, on 8 fresh seeds
         adamw.lr-decay.more              d log best rate / d log decay is 0 within 0.25, on 16 fresh seeds
+        gwt.lr-regret.more               the rate predicted for width 512 costs at most 0.02 nats there, on 8 fresh seeds
 Proof:  none; nothing is known for certain about the loss of a transformer
-Cost:   study tier, about 40 core-minutes
-Run:    sandbox check adamw.lr-transfer.depth-4.more adamw.lr-decay.more --tier study
+Cost:   study tier, about 60 core-minutes
+Run:    sandbox check adamw.lr-transfer.depth-4.more adamw.lr-decay.more gwt.lr-regret.more --tier study
 
-The settings are those of handoff_transfer_depth.py and handoff_transfer_decay.py, whose three seeds left both open: -0.17 [-0.26, -0.09]
-and 0.31 [0.11, 0.52], with about 5 and 13 seeds to decide. The predictions follow those means and were committed before the first run of
-these seeds.
+The settings are those of handoff_transfer_depth.py, handoff_transfer_decay.py and handoff_transfer_gwt.py, whose seeds left them open:
+-0.17 [-0.26, -0.09], 0.31 [0.11, 0.52] and 0.000 [-0.026, 0.026] nats, with about 5, 13 and 5 seeds to decide. The predictions follow
+those means and were committed before the first run of these seeds.
 """
 
-from sandbox.handoff.transfer_claims import CENTRES, exponent, swept
+from dataclasses import replace
+
+from sandbox.handoff.sweep import Carried
+from sandbox.handoff.transfer_claims import CENTRES, TEST_WIDTH, exponent, regret, swept
 from sandbox.handoff.transfer_runs import Setting
 from sandbox.verdict import Outcome
 
@@ -38,4 +42,11 @@ DECAY = exponent(
     subject="transfer.adamw.decay",
     cost_s=1000,
 )
-CLAIMS = (DEEP, DECAY)
+WIDE = replace(
+    regret(Setting("gwt"), swept(Setting("gwt"), CENTRES["gwt"]), Outcome.HOLDS),
+    id="gwt.lr-regret.more",
+    statement="the rate that widths up to 256 predict for GWT at 512 costs at most 0.02 nats there, on fresh seeds",
+    plan=Carried(swept(Setting("gwt"), CENTRES["gwt"]), TEST_WIDTH, tuple(range(110, 118))),
+    cost_s=1100,
+)
+CLAIMS = (DEEP, DECAY, WIDE)

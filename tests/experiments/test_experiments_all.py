@@ -1093,7 +1093,7 @@ PREDICTED = {
     "handoff_transfer_batch": {"adamw.lr-batch": "VIOLATED", "adalomo.lr-batch": "VIOLATED"},
     "handoff_transfer_steps": {"adamw.lr-steps": "VIOLATED", "adalomo.lr-steps": "VIOLATED"},
     "handoff_transfer_decay": {"adamw.lr-decay": "HOLDS", "adalomo.lr-decay": "HOLDS"},
-    "handoff_transfer_more": {"adamw.lr-transfer.depth-4.more": "HOLDS", "adamw.lr-decay.more": "VIOLATED"},
+    "handoff_transfer_more": {"adamw.lr-transfer.depth-4.more": "HOLDS", "adamw.lr-decay.more": "VIOLATED", "gwt.lr-regret.more": "HOLDS"},
     "handoff_coordinate_check": {  # before, apart from a trial of another seed
         "adamw.coordinate-check": "VIOLATED",
         "adam-mini.coordinate-check": "VIOLATED",
