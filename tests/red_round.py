@@ -840,6 +840,26 @@ BREAKS = (
     ("sandbox/optimizers/adam.py", "import torch\n", "import torch\nimport sandbox.problems.base\n", "tests/test_architecture.py"),
     ("sandbox/theory/rso.py", "import sympy\n", "import sympy\nimport torch\n", "tests/test_architecture.py"),
     ("proofs/proof_rank_one_nmf.py", "import sympy\n", "import sympy\nimport numpy\n", "tests/test_architecture.py"),
+    # layers in subspaces on several ranks; the first three need two processes, so their tests are slow ones
+    (
+        "sandbox/shells/subspace_linear.py",
+        "local(self.P).copy_(local(placed(P_nr, self.P)))",
+        "local(self.P).copy_(local(P_nr)[: len(local(self.P))])",
+        "tests/shells/test_shells_compression.py -m slow",
+    ),
+    (
+        "sandbox/shells/subspace.py",
+        "RSOState(replicate(layer.P), seen, inner)",
+        "RSOState(layer.P, seen, inner)",
+        "tests/shells/test_shells_compression.py -m slow",
+    ),
+    (
+        "sandbox/shells/subspace_linear.py",
+        "    state = model.state_dict()  # FSDP",
+        "    state = dict(model.named_parameters())  # FSDP",
+        "tests/shells/test_shells_compression.py -m slow",
+    ),
+    ("sandbox/scale/fsdp.py", ", requires_grad=old.requires_grad)", ")", "tests/scale/test_scale_refused.py"),
 )
 
 

@@ -51,9 +51,9 @@ def options(name: str) -> tuple[torch.dtype, dict]:
     return (torch.float32, {"state_dtype": torch.float64}) if name == "wider states" else (torch.float64, {})
 
 
-def walk(model: nn.Module, optimizer: torch.optim.Optimizer, mine: slice = slice(None)) -> None:
+def walk(model: nn.Module, optimizer: torch.optim.Optimizer, mine: slice = slice(None), steps: int = STEPS) -> None:
     """mine: the rows of this rank, as many as those of every other."""
-    for k in range(STEPS):
+    for k in range(steps):
         optimizer.zero_grad()
         x = normal((ROWS, 7), generator(2, k)).to(next(model.parameters()).dtype)
         (model(x[mine]) - x[mine, :1]).square().mean().backward()
@@ -64,7 +64,7 @@ def run(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
     mine = slice(rank * ROWS // world, (rank + 1) * ROWS // world)
-    found = {name: trained_here(name, mine) for name in RULES} | {"bfloat16": looked_at()}
+    found = {name: trained_here(name, mine) for name in RULES} | {"bfloat16": looked_at(), "turned": turned(mine)}
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
@@ -83,6 +83,19 @@ def trained_here(name: str, mine: slice) -> dict:
     walk(model, optimizer, mine)
     rows = {key: tuple(local(p).shape) for key, p in model.named_parameters()}
     return {"weights": whole(model), "rows": rows, "buffers": [key for key, _ in model.named_buffers()]}
+
+
+def turned(mine: slice) -> dict:
+    """Where the states lie that a round's end has turned: (name, key) -> placements."""
+    model = Small(torch.float64)
+    compress(model, rules("adam, prox, rotated"), share=SHARED)
+    as_parameters(model)
+    fully_shard(model)
+    optimizer = Subspace(model, rules("adam, prox, rotated"), share=SHARED, seed=SEED)
+    walk(model, optimizer, mine, GAP)
+    named = {w: name for name, w in model.named_parameters()}
+    entries = [(w, key, x) for w, entry in optimizer.state.items() for key, x in entry.items() if isinstance(x, Tensor)]
+    return {(named[w], key): str(x.placements) for w, key, x in entries}
 
 
 def looked_at() -> dict:

@@ -148,3 +148,11 @@ def test_the_first_rank_has_its_rows_and_nothing_is_whole(found):
 def test_merged_weights_have_the_digits_of_the_shards_and_not_of_the_last_pass(found):
     for key, w in Small(torch.float32).named_parameters():
         assert torch.equal(found["bfloat16"][key], w), key
+
+
+@pytest.mark.slow
+def test_no_sum_over_ranks_is_left_in_a_state_that_a_round_has_turned(found):
+    """A checkpoint would hold a part of it. One row on two ranks is whole on both: DTensor cuts no side that is shorter than the ranks."""
+    assert {key for _, key in found["turned"]} == {"m", "v"}
+    assert {lie for (name, _), lie in found["turned"].items() if name != "out.B"} == {"(Shard(dim=0),)"}
+    assert not any("Partial" in lie for lie in found["turned"].values())
