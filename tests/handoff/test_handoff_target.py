@@ -1,5 +1,7 @@
 """Bands of the target canary: prediction intervals that cover, causes that name what was planted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,22 @@ def test_bands_follow_the_line_over_widths_and_leave_out_what_has_no_ratio():
     assert np.exp(2 * RATIO_FLOOR) < band.high / band.low < 1.1 * np.exp(2 * RATIO_FLOOR)
     assert part.loss_0.low < 3.0 < part.loss_0.high and part.loss_10.widths == [8, 16, 32]
     assert part.loss_0.high - part.loss_0.low < 0.2
+
+
+def test_all_bands_together_refuse_one_good_run_in_a_hundred():
+    """Losses at step 0 and 10, and three ratios of each kind that has one, share the hundredth equally; floors come on top."""
+    seen = {n: list(runs(n)) for n in (8, 16, 32)}
+    for kinds in (1, 4):
+        more = {n: [replace(r, ratios={f"k{i}": r.ratios["query"] for i in range(kinds)}) for r in group] for n, group in seen.items()}
+        part, xs = foreseen(more, 64, FIXED), np.log(np.repeat([8, 16, 32], 3))
+        level = 0.01 / (2 + 3 * kinds)
+        for band, losses in ((part.loss_0, "loss_0"), (part.loss_10, "loss_10")):
+            low, high = interval(xs, np.array([getattr(r, losses) for group in seen.values() for r in group]), np.log(64), level)
+            assert (band.low, band.high) == pytest.approx((0.99 * low, 1.01 * high), rel=1e-12)
+        logs = np.log([r.ratios["query"]["10"] for group in seen.values() for r in group])
+        low, high = interval(xs, logs, np.log(64), level)
+        band = part.update_ratio["k0"]["10"]
+        assert np.log([band.low, band.high]) == pytest.approx([low - RATIO_FLOOR, high + RATIO_FLOOR], rel=1e-12)
 
 
 def test_too_few_runs_have_no_band():
