@@ -56,23 +56,26 @@ def train(
     speaks = os.environ.get("RANK", "0") == "0"  # what is refused is refused on every rank alike, and said once
     try:
         done = train_from(path, steps=steps, device=device, out=out, say=lambda line: typer.echo(line, err=as_json), **options)
-    except CanaryFailed as failure:
-        if speaks:
-            typer.echo(f"{path}: {failure}", err=True)
-        _leave(1)
-        raise typer.Exit(1) from failure
-    except ValueError as refusal:
-        if speaks and _alone():
+    except (CanaryFailed, KeyboardInterrupt, ValueError) as end:
+        if isinstance(end, ValueError) and _alone():
             raise
+        code, words = _ended(end, path, out)
         if speaks:
-            typer.echo(f"sandbox: {refusal}", err=True)
-        _leave(2)
-        raise typer.Exit(2) from refusal
+            typer.echo(words, err=True)
+        _leave(code)
+        raise typer.Exit(code) from end
     if as_json and speaks:
         print_json([{"id": str(path), "status": "trained"} | asdict(done) | {"files": [str(file) for file in done.files]}])
     elif speaks:
         typer.echo("\n".join(f"wrote {file}" for file in done.files))
     _leave(0)
+
+
+def _ended(end: BaseException, path: Path, out: Path) -> tuple[int, str]:
+    """Exit code and sentence of a training that did not come to its end."""
+    if isinstance(end, KeyboardInterrupt):  # 130 is what shells expect after Ctrl-C
+        return 130, f"sandbox: interrupted; the same command goes on from the newest checkpoint in {out / 'checkpoints'}"
+    return (2, f"sandbox: {end}") if isinstance(end, ValueError) else (1, f"{path}: {end}")
 
 
 def _alone() -> bool:

@@ -130,14 +130,22 @@ def damage(path: Path) -> str | None:
     """What is missing of a checkpoint."""
     try:
         sizes = json.loads((path / WHOLE).read_text())
-        json.loads((path / PROGRESS).read_text())
+        said = json.loads((path / PROGRESS).read_text())
     except (OSError, ValueError) as error:
         return " ".join(str(error).split())
+    if not (isinstance(sizes, dict) and isinstance(said, dict) and isinstance(said.get("job"), dict) and _told(said)):
+        return f"{WHOLE} or {PROGRESS} holds something else than was written"
     for name, size in sizes.items():
         found = (path / name).stat().st_size if (path / name).is_file() else 0
         if found != size:
             return f"{name} has {found} of {size} bytes"
     return None
+
+
+def _told(progress: dict[str, Any]) -> bool:
+    """Whether there is a loss for every step made."""
+    losses, step = progress.get("losses"), progress.get("step")
+    return isinstance(losses, list) and type(step) is int and len(losses) == step and all(type(loss) in (int, float) for loss in losses)
 
 
 def require_same_job(path: Path, kept: dict[str, Any], job: dict[str, Any]) -> None:

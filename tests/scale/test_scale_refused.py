@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from sandbox.cli import app
 from sandbox.handoff.recipe import Recipe
 from sandbox.memory.meters import optimizer_bytes, tensor_bytes
 from sandbox.models.llama import LlamaConfig
@@ -146,6 +148,30 @@ def test_a_checkpoint_that_breaks_off_leaves_the_one_before(path, tmp_path, monk
     assert train(path, out=out, **QUIET).losses == straight.losses
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("progress.json", "[]"),
+        ("progress.json", "{}"),
+        ("progress.json", '{"step": 8, "losses": [1.0], "job": {}}'),
+        ("progress.json", '{"step": 1, "losses": ["x"], "job": {}}'),
+        ("progress.json", '{"step": "8", "losses": 1, "job": {}}'),
+        ("whole.json", "[]"),
+    ],
+)
+def test_a_checkpoint_that_says_something_else_is_passed_over(path, file, content, tmp_path, monkeypatch):
+    stopped(path, out := tmp_path / "out", monkeypatch)
+    newest = out / "checkpoints" / "step-00000008"
+    (newest / file).write_text(content)
+    sizes = {} if file == "whole.json" else json.loads((newest / "whole.json").read_text()) | {file: len(content)}
+    if sizes:
+        (newest / "whole.json").write_text(json.dumps(sizes))
+    said = []
+    train(path, out=out, say=said.append)
+    assert said[0].startswith(f"the checkpoint {newest} is not whole (whole.json or progress.json holds something else than was written)")
+    assert any(line.startswith("goes on after step 4 of 12") for line in said)
+
+
 @contextmanager
 def no_file_above(size):
     """As on a full disk: the system refuses what goes beyond, with error 27 in the place of 28."""
@@ -179,6 +205,26 @@ def test_a_full_disk_at_the_end_leaves_the_checkpoints(path, tmp_path, monkeypat
     said = []
     train(path, out=out, say=said.append)
     assert any(line.startswith("goes on after step 8 of 12") for line in said)
+
+
+def test_ctrl_c_says_how_to_go_on(path, tmp_path, monkeypatch):
+    from sandbox.scale.loop import Run
+
+    straight = Run.step
+
+    def step(self):
+        if len(self.losses) == 9:
+            raise KeyboardInterrupt
+        return straight(self)
+
+    words = ["train", str(path), "--out", str(tmp_path), "--checkpoint-every", "4"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "step", step)
+        stopped_here = CliRunner().invoke(app, words)
+    assert stopped_here.exit_code == 130
+    assert f"interrupted; the same command goes on from the newest checkpoint in {tmp_path / 'checkpoints'}" in stopped_here.stderr
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 0 and "goes on after step 8 of 12" in again.stdout
 
 
 def test_checkpoints_of_another_job_are_not_gone_on_from(path, tmp_path, monkeypatch):
