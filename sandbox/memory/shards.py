@@ -3,11 +3,12 @@
     rows of the first rank     ceil(m / world), whatever m; later ranks may have fewer, or none
     state                      the formula of sandbox/memory/states.py on those rows, but whole on every rank:
                                    moments of Adam-mini unless every row has its own
-                                   what GaLore, GoLore and I3S keep where they compress side 0 (m), their bases in any case
+                                   bases of GaLore, GoLore and I3S; where they compress side 0 (m), what their inner rule keeps too, but
+                                   for rules that move every entry by itself, whose moments (r, n) are cut along n
                                    all of SGC, CESGC and SubZero
     temporaries                of one tensor after the other; a frame that decomposes or measures a whole gradient has that gradient too;
                                tensors that move side by side (sandbox/shells/sharded.py) wait together for their sums:
-                               AdaLomo, Adafactor, CAME with 2 m n / world, GWT with half of that, at most, GaLore, GoLore and I3S of
+                               AdaLomo, Adafactor with 2 m n / world, CAME with 3, GWT with 1, at most, GaLore, GoLore and I3S of
                                side 0 with the coefficients of gradient and weight, 2 r n, SGC and its like with 4 m n
     messages of the rule       numbers that a rank takes part in summing or gathering in a step, beside those of FSDP2
 
@@ -41,7 +42,7 @@ from sandbox.optimizers.golore import GoLore
 from sandbox.optimizers.gwt import GWT
 from sandbox.optimizers.i3s import I3S
 from sandbox.optimizers.parameter_scale import ParameterScale
-from sandbox.optimizers.projection import compressed
+from sandbox.optimizers.projection import compressed, is_entrywise
 from sandbox.optimizers.sgc import SGC
 from sandbox.optimizers.sgc_adam import SGCAdam
 from sandbox.optimizers.subzero import SubZero
@@ -57,7 +58,7 @@ def rows_of_first(shape: Shape, world: int) -> Shape:
 
 
 def is_whole(rule: Rule, shape: Shape) -> bool:
-    """Whether every rank keeps all of the state, and sees all of the gradient."""
+    """Whether every rank sees all of the gradient, and keeps all of the state unless it `is_spread`."""
     if isinstance(rule, WeightDecay | ParameterScale):
         return is_whole(rule.inner, shape)
     if isinstance(rule, GaLore) and rule.side == "both":
@@ -67,8 +68,19 @@ def is_whole(rule: Rule, shape: Shape) -> bool:
     return isinstance(rule, SGC | SGCAdam | CESGC | SubZero)
 
 
+def is_spread(rule: Rule, shape: Shape) -> bool:
+    """Whether what the inner rule keeps of coefficients (r, n) is cut along n."""
+    one_sided = isinstance(rule, GaLore | GoLore | I3S) and rule.side != "both"
+    return one_sided and compressed(rule.side, shape) == 0 and is_entrywise(rule.inner)
+
+
 def state_of_rank(rule: Rule, shape: Shape, world: int, element: int) -> int:
     """Bytes of the state of one tensor on the first rank."""
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return state_of_rank(rule.inner, shape, world, element)
+    if world > 1 and is_spread(rule, shape):
+        columns = -(-shape[1] // world)
+        return element * shape[0] * rule.rank + state_of(rule.inner, (rule.rank, columns), element)
     if world == 1 or is_whole(rule, shape):
         return state_of(rule, shape, element)
     rows = rows_of_first(shape, world)
@@ -76,8 +88,6 @@ def state_of_rank(rule: Rule, shape: Shape, world: int, element: int) -> int:
         return element * (prod(rows) + _blocks_of_rank(rule, shape, rows))
     if isinstance(rule, GaLore | I3S | GoLore):
         rule = _with_side(rule, compressed(rule.side, shape))
-    if isinstance(rule, WeightDecay | ParameterScale):
-        return state_of_rank(rule.inner, shape, world, element)
     return state_of(rule, rows, element)
 
 
@@ -151,7 +161,7 @@ def waits(rule: Rule, shape: Shape, world: int, element: int) -> int:
         return waits(rule.inner, shape, world, element)
     rows = prod(rows_of_first(shape, world))
     if isinstance(rule, AdaLomo | Adafactor | CAME):
-        return 2 * max(element, NARROW) * rows
+        return (3 if isinstance(rule, CAME) else 2) * max(element, NARROW) * rows
     if isinstance(rule, GWT):
         return element * rows
     if isinstance(rule, SGC | SGCAdam | CESGC | SubZero):

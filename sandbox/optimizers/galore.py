@@ -43,9 +43,9 @@ from sandbox.optimizers.projection import (
     Basis,
     ProjectedState,
     Side,
+    coefficients,
     compressed,
     no_basis,
-    project,
     signed,
     singular,
     step_in,
@@ -90,7 +90,7 @@ class GaLore:
     def init(self, w: Tensor) -> GaLoreState:
         require_rank_fits(self.rank, w, sides=(0, 1))
         bases = tuple(Basis(side, no_basis(w, side, self.rank)) for side in self._sides(w))
-        return _state(bases, started(self.inner, project(w, *bases), self.on_refresh))
+        return _state(bases, started(self.inner, coefficients(self.inner, w, *bases), self.on_refresh))
 
     def draw(self, rng: torch.Generator, shape: tuple[int, ...]) -> None:
         return None
@@ -98,7 +98,7 @@ class GaLore:
     def refresh(self, g: Tensor, state: GaLoreState, w: Tensor, draw: Tensor | None) -> GaLoreState:
         new = tuple(Basis(side, P) for side, P in zip(self._sides(w), self._top(g), strict=True))
         turn = partial(turned, old=self._bases(state, w)[0], new=new[0])
-        return _state(new, refreshed(self.inner, state.inner, project(w, *new), on_refresh=self.on_refresh, turn=turn))
+        return _state(new, refreshed(self.inner, state.inner, coefficients(self.inner, w, *new), on_refresh=self.on_refresh, turn=turn))
 
     def step(self, g: Tensor, state: GaLoreState, w: Tensor) -> tuple[Tensor, GaLoreState]:
         delta, inner = step_in(self.inner, g, state.inner, w, *self._bases(state, w))

@@ -15,9 +15,9 @@ from sandbox.optimizers.inner_state import refreshed, require_on_refresh, starte
 from sandbox.optimizers.projection import (
     Basis,
     ProjectedState,
+    coefficients,
     compressed,
     no_basis,
-    project,
     require_no_frame_inside,
     require_side,
     step_in,
@@ -40,7 +40,7 @@ def begun(frame: Any, w: Tensor) -> ProjectedState:
     require_rank_fits(frame.rank, w, sides=(0, 1))
     side = compressed(frame.side, w.shape)
     P = no_basis(w, side, frame.rank)
-    return ProjectedState(P, started(frame.inner, project(w, Basis(side, P)), frame.on_refresh))
+    return ProjectedState(P, started(frame.inner, coefficients(frame.inner, w, Basis(side, P)), frame.on_refresh))
 
 
 def rebased(frame: Any, state: Any, w: Tensor, P: Tensor) -> ProjectedState:
@@ -48,7 +48,7 @@ def rebased(frame: Any, state: Any, w: Tensor, P: Tensor) -> ProjectedState:
     side = compressed(frame.side, w.shape)
     old, new = Basis(side, state.P), Basis(side, P)
     turn = partial(turned, old=old, new=new)
-    return ProjectedState(P, refreshed(frame.inner, state.inner, project(w, new), on_refresh=frame.on_refresh, turn=turn))
+    return ProjectedState(P, refreshed(frame.inner, state.inner, coefficients(frame.inner, w, new), on_refresh=frame.on_refresh, turn=turn))
 
 
 def stepped(frame: Any, g: Tensor, state: Any, w: Tensor) -> tuple[Tensor, State]:

@@ -5,7 +5,8 @@ Side 0 of x (m, n) has a basis P (m, r), side 1 a basis P (n, r):
     side 0:   project  P^T x  (r, n)     lift  P x           side 1:   project  x P  (m, r)     lift  x P^T
 
 and with a basis for each side both are done. The short side of a square matrix is side 0. A basis is whole on every
-rank; a sharded x is sharded along side 0, so only a projection along side 0 has a sum to finish.
+rank; a sharded x is sharded along side 0, so only a projection along side 0 has a sum to finish. Where the inner rule moves every
+entry by itself, each rank finishes its own columns and keeps their moments alone (`coefficients`); other rules see all columns.
 """
 
 import sys
@@ -14,8 +15,12 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sandbox.optimizers.adam import Adam
+from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.base import Rule, State
-from sandbox.optimizers.sharding import like, replicate, resolve
+from sandbox.optimizers.gradient_descent import GradientDescent
+from sandbox.optimizers.sharding import like, replicate, resolve, spread
+from sandbox.optimizers.sign_descent import SignDescent
 
 Side = Literal[0, 1, "short", "long"]
 
@@ -44,9 +49,21 @@ def project(x: Tensor, *bases: Basis) -> Tensor:
     return x
 
 
+def coefficients(inner: Rule, x: Tensor, *bases: Basis) -> Tensor:
+    """The projection, as the inner rule may have it: cut along n on the ranks where it is to move entries of (r, n) one by one."""
+    if len(bases) > 1 or bases[0].side or not is_entrywise(inner):
+        return project(x, *bases)
+    return spread(bases[0].P.T @ x)
+
+
+def is_entrywise(rule: Rule) -> bool:
+    """Whether the step of an entry depends on the gradients and the weight of that entry alone."""
+    return isinstance(rule, Adam | AdamW | GradientDescent | SignDescent)
+
+
 def lift(x: Tensor, *bases: Basis) -> Tensor:
     for side, P in bases:
-        x = x @ P.T if side else P @ x
+        x = x @ P.T if side else P @ replicate(x)
     return x
 
 
@@ -58,7 +75,7 @@ def turned(x: Tensor, old: Basis, new: Basis) -> Tensor:
 
 def step_in(inner: Rule, g: Tensor, state: State, w: Tensor, *bases: Basis) -> tuple[Tensor, State]:
     """The step of the inner rule on the coefficients of g and w, lifted, and its next state."""
-    delta, state = inner.step(project(g, *bases), state, project(w, *bases))
+    delta, state = inner.step(coefficients(inner, g, *bases), state, coefficients(inner, w, *bases))
     return lift(delta.to(bases[0].P.dtype), *bases), state
 
 

@@ -1,6 +1,7 @@
 """What a rule or a frame must say where its weight may be sharded (a DTensor); on a plain tensor each does nothing.
 
     resolve(x)      finishes sums that every rank has made over its own part: no state leaf may stay Partial
+    spread(x)       finishes them too, each rank its own columns: a matrix that is as wide as the weight need not lie whole on every rank
     replicate(x)    the whole of x on every rank, for views that cut across shards and for decompositions
     placed(x, w)    x cut along the shards of w, before it is written into w
     sums(xs)        the sum of all entries of each, with one message for all
@@ -27,6 +28,15 @@ def resolve(x: Tensor) -> Tensor:
     """x with every pending sum made (all-reduce); sharded dimensions stay sharded."""
     if any(p.is_partial() for p in placements(x)):
         return x.redistribute(placements=[_replicate() if p.is_partial() else p for p in placements(x)])
+    return x
+
+
+def spread(x: Tensor) -> Tensor:
+    """x (r, n) with every pending sum made and cut along n (reduce-scatter); what is not pending stays as it is."""
+    if any(p.is_partial() for p in placements(x)):
+        from torch.distributed.tensor import Shard
+
+        return x.redistribute(placements=[Shard(1) if p.is_partial() else p for p in placements(x)])
     return x
 
 

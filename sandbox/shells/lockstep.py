@@ -43,7 +43,7 @@ def answered(requests: list[Request]) -> list[Tensor]:
     """The result of each request; every message is under way before the first is waited for."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, (call, x, rest) in enumerate(requests):
-        alike.setdefault((call, rest, x.dtype, x.device) if call in JOINED else (i,), []).append(i)
+        alike.setdefault((call, rest, x.dtype, x.device) if call in JOINED or call is SCATTER else (i,), []).append(i)
     sent = [(positions, _sent([requests[i] for i in positions])) for positions in alike.values()]
     results: dict[int, Tensor] = {}
     for positions, message in sent:
@@ -54,13 +54,23 @@ def answered(requests: list[Request]) -> list[Tensor]:
 
 def _sent(requests: list[Request]) -> Tensor:
     call, x, rest = requests[0]
-    return call(x if len(requests) == 1 else torch.cat([request.x.reshape(-1) for request in requests]), *rest)
+    if len(requests) == 1:
+        return call(x, *rest)
+    parts = rest[1] if call is SCATTER else 1  # the part of each rank from every tensor, one rank after the other
+    return call(torch.cat([request.x.reshape(parts, -1) for request in requests], 1).reshape(-1), *rest)
 
 
 def _parted(whole: Tensor, requests: list[Request]) -> Sequence[Tensor]:
+    call, xs = requests[0].call, [request.x for request in requests]
     if len(requests) == 1:
         return [whole]
-    return JOINED[requests[0].call](whole, [request.x for request in requests])
+    return _scattered(whole, xs, requests[0].rest[1]) if call is SCATTER else JOINED[call](whole, xs)
+
+
+def _scattered(whole: Tensor, xs: list[Tensor], ranks: int) -> list[Tensor]:
+    """This rank's part of each sum, end to end."""
+    parts = whole.split([x.numel() // ranks for x in xs])
+    return [part.view(x.shape[0] // ranks, *x.shape[1:]) for part, x in zip(parts, xs, strict=True)]
 
 
 def _reduced(whole: Tensor, xs: list[Tensor]) -> list[Tensor]:
@@ -73,6 +83,7 @@ def _gathered(whole: Tensor, xs: list[Tensor]) -> list[Tensor]:
     return [part.reshape(-1, *x.shape[1:]) for part, x in zip(parts, xs, strict=True)]
 
 
+SCATTER = torch.ops._c10d_functional.reduce_scatter_tensor.default
 JOINED = {
     torch.ops._c10d_functional.all_reduce.default: _reduced,
     torch.ops._c10d_functional.all_gather_into_tensor.default: _gathered,

@@ -8,7 +8,7 @@ import torch
 from sandbox.draws import generator
 from sandbox.memory import shards
 from sandbox.memory.passes import fake_ranks
-from sandbox.memory.shards import is_whole, messages, rows_of_first, state_of_rank, summed_by
+from sandbox.memory.shards import is_spread, is_whole, messages, rows_of_first, state_of_rank, summed_by
 from sandbox.memory.states import state_of
 from sandbox.memory.temporaries import temporaries_of
 from sandbox.optimizers.adafactor import Adafactor
@@ -87,11 +87,18 @@ def test_the_first_rank_has_the_most_rows(rows, world, first):
     assert rows_of_first((rows, 5), world) == (first, 5) == tuple(chunks[0].shape)
 
 
-def test_short_side_zero_is_whole_on_every_rank():
-    """The surprise of GaLore under FSDP2: a square weight is compressed on the side that is sharded, so its moments are not."""
-    galore, square = GaLore(Adam(0.1), 4), (16, 16)
-    assert is_whole(galore, square) and not is_whole(galore, (17, 16))
-    assert state_of_rank(galore, square, WORLD, 4) == state_of(galore, square, 4)
+def test_moments_of_a_compressed_side_zero_are_cut_along_the_other_side():
+    """A square weight is compressed on the side that is sharded: each rank has the whole basis and its columns of Adam's moments."""
+    adam, square = GaLore(Adam(0.1), 4), (16, 16)
+    assert is_spread(adam, square) and not is_spread(adam, (17, 16))
+    assert state_of_rank(adam, square, WORLD, 4) == 4 * 16 * 4 + 2 * 4 * 4 * 16 // WORLD
+    assert state_of_rank(adam, (16, 18), WORLD, 4) == 4 * 16 * 4 + 2 * 4 * 4 * 5  # ranks of 5, 5, 5 and 3 columns
+
+
+@pytest.mark.parametrize("rule", [GaLore(AdaLomo(0.1, parameter_scale="off"), 4), GaLore(Adam(0.1), 4, side="both")], ids=["rows", "both"])
+def test_a_rule_that_sees_rows_of_coefficients_has_them_whole(rule):
+    assert not is_spread(rule, (16, 16)) and is_whole(rule, (16, 16))
+    assert state_of_rank(rule, (16, 16), WORLD, 4) == state_of(rule, (16, 16), 4) == of_first_rank(rule, (16, 16))
 
 
 def test_tensors_of_a_bucket_wait_together():

@@ -17,6 +17,7 @@ from sandbox.optimizers.adam import Adam
 from sandbox.optimizers.adamw import AdamW
 from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.sharding import local, placed, replicate, resolve, sums
+from sandbox.shells import lockstep
 from sandbox.shells.execution import Block, settings
 from sandbox.shells.flat_state import structure
 from sandbox.shells.gradients import bad_entries
@@ -135,6 +136,21 @@ def test_joined_messages_bring_what_single_ones_bring(mesh):
     assert counted.get_total_counts() == 3
     for request, x in zip(requests, joined, strict=True):
         assert x.shape == request.x.shape and torch.equal(x, request.x)
+
+
+def test_sums_that_are_cut_travel_together(monkeypatch):
+    """What the second of two ranks gets, were both to send the same numbers, is the second half of every tensor."""
+    messages = []
+
+    def second_rank(x, *rest):
+        messages.append(x)
+        return x.view(2, -1)[1].clone()
+
+    monkeypatch.setattr(lockstep, "SCATTER", second_rank)
+    xs = [normal((4, 2), generator(0)), normal((2, 3), generator(1)), normal((6,), generator(2))]
+    found = answered([Request(second_rank, x, ("sum", 2, "group")) for x in xs])
+    assert len(messages) == 1
+    assert all(torch.equal(part, x[len(x) // 2 :]) for part, x in zip(found, xs, strict=True))
 
 
 def test_programs_of_different_length_run_side_by_side(mesh):

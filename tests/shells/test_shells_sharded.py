@@ -38,6 +38,7 @@ ROUNDS = {  # collectives of a step: the look at the gradients, then one for eac
     "came": 4,
     "galore, whole side": 1,
     "galore, sharded side": 2,
+    "galore, side 0, reset": 3,
     "decay around rso": 1,
 }
 pytestmark = pytest.mark.slow
