@@ -57,6 +57,28 @@ BREAKS = (
         "self.outcome is self.claim.predicted",
         "tests/test_cli.py tests/ledger",
     ),
+    # what a target gets from a card, and what holds it to that
+    (
+        "sandbox/handoff/target_rules.py",
+        "rank * (width / own_width) ** exponent",
+        "rank * (own_width / width) ** exponent",
+        "tests/scale/test_scale_as_swept.py -k rank",
+    ),
+    (
+        "sandbox/handoff/target_rules.py",
+        " and place_of(known) == place_of(kind):",
+        ":",
+        "tests/scale/test_scale_as_swept.py -k tied",
+    ),
+    (
+        "sandbox/scale/plan.py",
+        "config=replace(config, init=own.init, std=own.std)",
+        "config=replace(config, init=own.init)",
+        "tests/scale/test_scale_as_swept.py -k folder",
+    ),
+    ("sandbox/handoff/target.py", "FALSE_ALARMS / (2 + len(STEPS) * len(kinds))", "FALSE_ALARMS", "tests/handoff/test_handoff_target.py"),
+    ("sandbox/scale/watch.py", "in reversed(roles.items()) if", "in roles.items() if", "tests/scale/test_scale_watch.py"),
+    ("sandbox/scale/foresee.py", "step += self.first", "step += 0", "tests/scale/test_scale_watch.py"),
     # what a card hands on
     ("sandbox/handoff/rules.py", "_rate(data) * tensor.lr_factor", "_rate(data) / tensor.lr_factor", "tests/handoff/test_handoff_rules.py"),
     ("sandbox/handoff/for_trainers.py", 'changes = {"side": 1}', 'changes = {"side": 0}', "tests/handoff/test_handoff_for_trainers.py"),

@@ -97,6 +97,12 @@ def test_the_likeliest_cause_is_told_by_which_kinds_are_off(step, changed, first
     assert found.count(";") == 3  # three causes
 
 
+def test_the_kind_that_is_furthest_off_is_named():
+    """A factor of 8 below counts for more than one of 4 above."""
+    assert "of the first query at step 1" in ratio_problem(WIDE, "1", dict.fromkeys(WIDE, 0.1) | {"query": 0.4, "head": 0.2}, ())
+    assert "of the first head at step 1" in ratio_problem(WIDE, "1", dict.fromkeys(WIDE, 0.1) | {"query": 0.4, "head": 0.0125}, ())
+
+
 def test_what_lies_in_its_band_is_no_problem():
     assert ratio_problem(WIDE, "1", dict.fromkeys(WIDE, 0.1), ()) is None
     assert loss_problem(Band(low=1, high=2), 0, 1.5) is None

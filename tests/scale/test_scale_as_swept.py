@@ -30,7 +30,7 @@ from sandbox.optimizers.settings import learning_rate
 from sandbox.optimizers.weight_decay import WeightDecay
 from sandbox.run import Schedule, run
 from sandbox.scale.data import source_of
-from sandbox.scale.foresee import narrow_settings
+from sandbox.scale.foresee import ladder, narrow_settings
 from sandbox.scale.job import Job, Ranks
 from sandbox.scale.making import made
 from sandbox.scale.model import Trainee
@@ -142,6 +142,17 @@ def test_a_job_may_name_another_rank_and_rate_and_its_bands_are_foreseen_with_th
             assert learning_rate(rules[name]) == pytest.approx(times * learning_rate(rule), rel=1e-12)
             if isinstance(rule, GaLore):
                 assert (rules[name].rank, rule.rank) == (width // 8, width // 4)
+
+
+def test_bands_come_from_the_swept_widths_up_to_half_of_the_targets_or_from_the_targets_own(folder):
+    card, own = card_for("adamw", folder), problem_of(Setting("adamw")).problem.model
+
+    def widths(width):
+        return ladder(plan_of(card, job_at(replace(own, width=width, heads=width // 16, layers=1), folder), ALONE))
+
+    assert (widths(64), widths(128), widths(192), widths(1024)) == ([64], [32, 64], [32, 64], [32, 64, 128, 256])
+    with pytest.raises(ValueError, match="no rule: bands for width 96 need at least two widths up to 48, and the card has"):
+        widths(96)
 
 
 def test_a_rank_that_nobody_said_has_no_rule(folder):

@@ -1,14 +1,18 @@
 """What a watch tells of a run: which tensor of a kind, at which step, relative to what; by weights that move by known amounts."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
+from sandbox.handoff.schema import Band
 from sandbox.handoff.target import STEPS
 from sandbox.models.roles import Role
 from sandbox.optimizers.adamw import AdamW
+from sandbox.scale.canaries import CanaryFailed
 from sandbox.scale.data import Once
-from sandbox.scale.foresee import Part
+from sandbox.scale.foresee import Held, Part
 from sandbox.scale.job import Ranks
 from sandbox.scale.watch import Watch, whole_everywhere
 from sandbox.shells.stepwise import Stepwise
@@ -51,6 +55,21 @@ def test_a_ratio_is_of_the_first_tensor_of_its_kind_to_what_it_was_before_the_st
 def test_the_losses_are_those_before_the_first_step_and_after_ten(seen):
     found = seen.seen()
     assert (found.loss_0, found.loss_10) == (100.0, 110.0) and found.ratios == seen.ratios
+
+
+def test_the_loss_that_is_held_to_the_last_band_is_the_one_after_ten_steps():
+    run, said = Moving(), []
+    watch = Watch(run, ROLES)
+    plan = SimpleNamespace(shell="stepwise", rules={}, trainee=SimpleNamespace(roles=ROLES))
+    target = SimpleNamespace(loss_0=Band(low=0, high=1e9), loss_10=Band(low=109.5, high=110.5), update_ratio={})
+    guard = Held(plan, watch, run, target, said.append)
+    for _ in range(11):
+        watch.step()
+    guard.check()
+    assert said == ["the first ten steps lie in the bands that the card foresees for this model"]
+    run.losses[10] = 109.0
+    with pytest.raises(CanaryFailed, match=r"the loss before step 10 must lie in \[109.5, 110.5\], and 109 came"):
+        guard.check()
 
 
 def test_gradients_are_counted_at_the_first_step_alone(seen):
