@@ -2,7 +2,7 @@
 
 A storage is born where an operation returns it, and dies when nothing holds it any more. What an operation is given and nothing
 here has made (weights, buffers, the batch) was there before and does not count. Storages that are emptied and filled again, as those
-of sharded weights are by FSDP2, count with the size that they have.
+of sharded weights are by FSDP2, count with the size that they have, from before too if they were empty then.
 
 Beside torch's own tracker (sandbox/memory/tracked.py) this one keeps the whole record, so that peaks can be asked for afterwards:
 with all gradients or with none, part by part, for another number of blocks (sandbox/memory/timeline.py).
@@ -61,32 +61,35 @@ class Live(TorchDispatchMode):
             return func(*args, **(kwargs or {}))
         for x in tree_leaves((args, kwargs)):
             if isinstance(x, Tensor):
-                self._note(x, None)
+                self._note(_storage(x), None)
         result = func(*args, **(kwargs or {}))
         carries = func.namespace in CARRIERS or func is torch.ops.aten.empty.memory_format
         for x in tree_leaves(result):
             if isinstance(x, Tensor):
-                self._note(x, "communication" if carries else "other")
+                self._note(_storage(x), "communication" if carries else "other")
         return result
 
-    def _note(self, x: Tensor, kind: Kind | None) -> None:
+    def _note(self, storage: torch.UntypedStorage, kind: Kind | None) -> None:
         """kind: None for what an operation was given."""
-        storage = _storage(x)
         key = storage._cdata
         if key in self._known:
             return
-        if kind is None:
+        if kind is None and storage.nbytes():
             self._known[key] = -1, weakref.ref(storage, lambda _, key=key: self._known.pop(key, None))
             return
         serial = self._made = self._made + 1
         self._known[key] = serial, weakref.ref(storage, lambda _, key=key: self._gone(key))
-        self._say(serial, storage.nbytes(), kind)
+        self._say(serial, storage.nbytes(), kind or "other")
 
     def _gone(self, key: int) -> None:
         self.events.append(Size(self._known.pop(key)[0], 0, "other"))
 
     def _say(self, serial: int, size: int, kind: Kind) -> None:
         self.events.append(Size(serial, -(-size // self._granule) * self._granule, kind))
+
+    def met(self, storage: torch.UntypedStorage) -> None:
+        """Before its size changes."""
+        self._note(storage, None)
 
     def resized(self, storage: torch.UntypedStorage) -> None:
         serial, _ = self._known.get(storage._cdata, (-1, None))
@@ -105,6 +108,7 @@ def recording(granule: int = 1) -> Iterator[Live]:
     live, resize = Live(granule), torch.UntypedStorage.resize_
 
     def resize_and_say(storage: torch.UntypedStorage, size: int) -> Any:
+        live.met(storage)
         result = resize(storage, size)
         live.resized(storage)
         return result

@@ -143,3 +143,13 @@ def test_a_process_that_is_in_a_group_is_refused():
 
 def test_the_batch_has_a_token_more_than_are_read():
     assert batch_bytes(program(GPT)) == 8 * 2 * 17
+
+
+def test_a_storage_that_was_empty_before_counts_when_it_is_filled():
+    """As FSDP2 fills the storages of gathered weights: one that is known to an operation first, and one that is not."""
+    w = torch.zeros(1000)
+    storage = w.untyped_storage()
+    storage.resize_(0)
+    assert live_peak(lambda: storage.resize_(4000)) == 4000
+    assert live_peak(lambda: storage.resize_(0)) == 0
+    assert live_peak(lambda: (w.view(10, 100), storage.resize_(4000), storage.resize_(0), storage.resize_(800))) == 4000

@@ -62,11 +62,13 @@ class Rank:
         """Shapes of what is trained: coefficients in the place of compressed weights."""
         return {name: (shape[0], self.layers[name].rank) if name in self.layers else shape for name, shape in self.model.shapes.items()}
 
+    def fixed(self) -> list[tuple[int, ...]]:
+        """Shapes of what compressed layers hold beside coefficients: W and P."""
+        found = [(self.model.shapes[name], (self.model.shapes[name][1], frame.rank)) for name, frame in self.layers.items()]
+        return [shape for both in found for shape in both]
+
     def weights(self) -> int:
-        layers = self.layers
-        shards = self.element * sum(prod(rows_of_first(shape, self.world)) for shape in self.trained().values())
-        e = BYTES[self.ask.compute]
-        return shards + e * sum(prod(self.model.shapes[name]) + self.model.shapes[name][1] * frame.rank for name, frame in layers.items())
+        return self.element * sum(prod(rows_of_first(shape, self.world)) for shape in (*self.trained().values(), *self.fixed()))
 
     def states(self) -> int:
         layers, shapes = self.layers, self.trained()
@@ -87,7 +89,7 @@ class Rank:
             return step_of_model(self.model.shapes, self.system.rules, self.world, e)
         shapes = self.model.shapes
         steps = {n: step_of_rank(self.system.rules[n], shapes[n], self.world, e) for n in shapes if n not in layers}
-        steps |= {n: in_layer(frame, shapes[n], e) for n, frame in layers.items()}
+        steps |= {n: in_layer(frame, rows_of_first(shapes[n], self.world), e) for n, frame in layers.items()}
         name = max(steps, key=lambda n: steps[n])
         return steps[name], name
 

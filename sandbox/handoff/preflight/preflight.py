@@ -129,11 +129,6 @@ class Flight:
             "systems that run in place, or forward, have the whole model on every rank, "
             f"with weights in {ask.compute} in place and in float32 forward",
         ]
-        if ask.is_sharded:
-            lines.append(
-                "layers of RSO (rso) keep the weights and bases of the blocks whole on every rank; `sandbox train` has them on one rank "
-                "in one dtype so far"
-            )
         return lines + (assumptions(ask, ask.card) if ask.card else [])
 
     def _peaks(self, rank: Rank) -> Callable[[int], tuple[str, Moment]]:

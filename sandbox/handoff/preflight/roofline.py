@@ -8,7 +8,8 @@
                            update: weights and states read and written, gradients read
     between ranks          FSDP2 gathers every weight in forward, those of blocks again in backward, and reduces every gradient;
                            of m numbers in w ranks each sends m (w - 1) / w in a gather or a reduction, twice that in a sum
-                           RSO layers: of what is trained alone;  two-point oracles and forward mode: one number a direction
+                           RSO layers: weights and bases are gathered too, gradients those of coefficients
+                           two-point oracles and forward mode: one number a direction
     over the bus           sandbox/memory/offload.py, for what one rank keeps
 
     least time             max(flops / peak, traffic / HBM, sent / link) + update traffic / HBM      everything overlaps
@@ -70,7 +71,8 @@ def sent(rank: Rank) -> Sent:
     shards = {name: prod(rows_of_first(shape, rank.world)) for name, shape in rank.trained().items()}
     again = sum(size for name, size in shards.items() if rank.model.roles[name].kind not in ("embedding", "position", "head"))
     mixed = rank.ask.compute != rank.ask.weights
-    gathered = BYTES[rank.ask.compute] * (sum(shards.values()) + again)
+    fixed = sum(prod(rows_of_first(shape, rank.world)) for shape in rank.fixed())
+    gathered = BYTES[rank.ask.compute] * (sum(shards.values()) + again + 2 * fixed)
     reduced = (FLOAT32 if mixed else rank.element) * sum(shards.values())
     plain = {name: rule for name, rule in rank.system.rules.items() if name not in rank.layers}
     shapes = {name: rank.model.shapes[name] for name in plain}

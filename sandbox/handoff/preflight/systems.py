@@ -3,8 +3,7 @@
     way            gradients                      model of a rank                    activations
     stepwise       all, until the step            sharded                            kept
     fused          of one block at a time         sharded                            kept
-    subspace       coefficients of the blocks     weights and bases of the blocks    the inputs of compressed layers are x P
-                                                  whole, the rest sharded
+    subspace       coefficients of the blocks     sharded, bases too                 the inputs of compressed layers are x P
     in place       none                           whole                              none
     forward mode   estimated, whole               whole                              none, but each has its tangent
 

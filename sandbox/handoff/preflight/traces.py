@@ -11,7 +11,7 @@ from sandbox.handoff.preflight.systems import Model, System
 from sandbox.memory.passes import Program, backprop, forward_only
 from sandbox.memory.timeline import Timeline
 from sandbox.models.roles import roles
-from sandbox.shells.subspace import require_compressible, swapped
+from sandbox.shells.compression import as_parameters, require_compressible, swapped
 
 Key = tuple[str, int | None, int]
 
@@ -64,17 +64,19 @@ class Traces:
 
         def build(layers: int) -> nn.Module:
             model = self.ask.target.build(layers)
-            compress(model, system, self.model, compute)
+            compress(model, system, self.model, DTYPES[self.ask.weights] if self.ask.is_sharded else compute)
+            if self.ask.is_sharded:
+                as_parameters(model)
             return model
 
         return build
 
 
-def compress(model: nn.Module, system: System, of: Model, compute: torch.dtype) -> None:
-    """Puts layers of RSO where the blocks have matrices. Raises ValueError for layers that are no nn.Linear."""
+def compress(model: nn.Module, system: System, of: Model, dtype: torch.dtype) -> None:
+    """Puts layers of RSO where the blocks have matrices, weights and bases in `dtype`. Raises ValueError where there is no nn.Linear."""
     named = dict(model.named_parameters())
     for name in of.compressible():
         if name in named:
             require_compressible(model, name, replace(system.rules[name], rank=1))
             layer = swapped(model, name, system.rank or 1, None)
-            layer.W, layer.P = layer.W.to(compute), layer.P.to(compute)
+            layer.W, layer.P = layer.W.to(dtype), layer.P.to(dtype)
