@@ -24,6 +24,7 @@ from sandbox.scale.canaries import CanaryFailed
 from sandbox.scale.data import Source
 from sandbox.scale.job import Job, Ranks
 from sandbox.scale.making import run_of
+from sandbox.scale.memory import tensors_of
 from sandbox.scale.model import Trainee
 from sandbox.scale.plan import Plan, settings_at
 from sandbox.scale.watch import Watch, whole_everywhere
@@ -68,7 +69,7 @@ def bands(plan: Plan, source: Source, job: Job, ranks: Ranks, say: Callable[[str
         losses = ", ".join(f"{run.loss_10:.4f}" for run in seen[width])
         say(f"width {width}: loss {losses} nats per token after ten steps")
     shapes, element = plan.trainee.shapes, torch.empty(0, dtype=getattr(torch, plan.problem.dtype)).element_size()
-    forecast = {"stepwise": stepwise_forecast, "fused": fused_forecast}[plan.shell](shapes, plan.rules, element=element)
+    forecast = (fused_forecast if plan.shell == "fused" else stepwise_forecast)(shapes, plan.rules, element=element)
     fixed = {
         "model": as_data(config, MODELS),
         "parameters": plan.trainee.parameters,
@@ -121,7 +122,8 @@ class Held:
     """A run that is held to the bands of its card, step by step."""
 
     def __init__(self, plan: Plan, watch: Watch, run: Any, target: TargetPart, say: Callable[[str], None]) -> None:
-        self._watch, self._run, self._target, self._say = watch, run, target, say
+        self._watch, self._run, self._say = watch, run, say
+        self._target = in_layers(plan, target) if plan.shell == "subspace" else target
         self._shell = plan.shell
         self._framed = sorted({plan.trainee.roles[name].kind for name, rule in plan.rules.items() if hasattr(rule, "inner")})
 
@@ -151,6 +153,15 @@ class Held:
         found = self._watch.gradients
         grads = None if self._shell == "fused" else bytes_problem("gradients", target.gradient_bytes, target.gradient_bytes, found, world)
         return [bytes_problem("states", target.state_bytes, target.state_bytes + everywhere, self._watch.states, world), grads]
+
+
+def in_layers(plan: Plan, target: TargetPart) -> TargetPart:
+    """Bands, which are those of plain weights, for layers in subspaces: coefficients have smaller gradients, and P and B are no states."""
+    tensors, element = tensors_of(plan), torch.empty(0, dtype=getattr(torch, plan.problem.dtype)).element_size()
+    plain = stepwise_forecast(plan.trainee.shapes, plan.rules, element=element)
+    ours = stepwise_forecast(tensors.shapes, tensors.rules, element=element)
+    fewer = {"state_bytes": plain.state - ours.state, "gradient_bytes": plain.gradients - ours.gradients}
+    return target.model_copy(update={name: getattr(target, name) - less for name, less in fewer.items()})
 
 
 def held(plan: Plan, run: Any, say: Callable[[str], None]) -> tuple[Watch, Held] | None:

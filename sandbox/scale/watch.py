@@ -5,24 +5,25 @@ count, and nothing is kept after them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sandbox.handoff.target import STEPS, Seen
 from sandbox.models.roles import Role
 from sandbox.optimizers.sharding import local, placements
 from sandbox.scale.job import Ranks
 from sandbox.scale.loop import Run
+from sandbox.shells.subspace_linear import subspace_layers, trained
 
 
 class Watch:
     """ratios: kind -> step -> RMS(update) / RMS(weight), as far as seen.  gradients: bytes of all ranks when step 1 was made."""
 
     def __init__(self, run: Run, roles: Mapping[str, Role]) -> None:
-        self._run, named = run, dict(run.model.named_parameters())
-        self._first = {role.kind: named[name] for name, role in reversed(roles.items()) if name in named}
+        self._run, now = run, readers(run.model)
+        self._first = {role.kind: now[name] for name, role in reversed(roles.items()) if name in now}
         self.ratios: dict[str, dict[str, float]] = {kind: {} for kind in self._first}
         self.gradients = 0
         run.before_update = self._count
@@ -30,10 +31,10 @@ class Watch:
     def step(self) -> float:
         """One step of the run; returns the loss before it."""
         number = str(len(self._run.losses) + 1)
-        before = {kind: local(w.detach()).clone() for kind, w in self._first.items()} if number in STEPS else {}
+        before = {kind: local(now()).clone() for kind, now in self._first.items()} if number in STEPS else {}
         loss = self._run.step()
         for kind, old in before.items():
-            self.ratios[kind][number] = self._ratio(self._first[kind].detach(), old)
+            self.ratios[kind][number] = self._ratio(self._first[kind](), old)
         return loss
 
     def _ratio(self, w: Tensor, old: Tensor) -> float:
@@ -56,6 +57,12 @@ class Watch:
         losses = self._run.losses
         kept = {kind: steps for kind, steps in self.ratios.items() if not any(map(math.isnan, steps.values()))}
         return Seen(losses[0], losses[10], kept)
+
+
+def readers(model: nn.Module) -> dict[str, Callable[[], Tensor]]:
+    """Name in the plain model -> what its weight is now; of a layer in a subspace that is W + B P^T."""
+    layers = {f"{path}.weight": layer for path, layer in subspace_layers(model).items()}
+    return {name: layers[name].merged if name in layers else w.detach for name, w in trained(model).items()}
 
 
 def bytes_of(x: Tensor) -> int:
