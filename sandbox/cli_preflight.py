@@ -15,7 +15,7 @@ Batch = Annotated[int | None, typer.Option(help="sequences of all ranks in a ste
 Context = Annotated[int | None, typer.Option(help="tokens of a sequence; default: the model's longest")]
 Optimizer = Annotated[str | None, typer.Option(help="a system by name; a wrong name lists them", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="every system of the field, side by side")]
-Rank = Annotated[int | None, typer.Option(help="of projections and layers; default: a quarter of the width")]
+Rank = Annotated[int | None, typer.Option(help="of projections and layers; default: a quarter of the width, or what the card says")]
 Dtype = Literal["float32", "bfloat16"]
 Weights = Annotated[Dtype, typer.Option(help="of weights, gradients and states on a rank")]
 Compute = Annotated[Dtype, typer.Option(help="of forward and backward")]
@@ -61,7 +61,7 @@ def preflight(
     if all_:
         found = list(flight.each(NAMES, rank, lambda name: typer.echo(f"{name} ...", err=True)))
     else:
-        found = [flight.of(of_card(card, flight.model, ask) if card else system(optimizer or "", flight.model, rank))]
+        found = [flight.of(of_card(card, flight.model, ask, rank) if card else system(optimizer or "", flight.model, rank))]
     fit = [getattr(one, "fits", False) for one in found]
     if as_json:
         print_json([one.as_json() | _asked(ask, flight) for one in found])

@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from sandbox.handoff.parametrisation import at_width
+from sandbox.handoff.preflight.asked import Ask
+from sandbox.handoff.preflight.preflight import Flight, of_card
+from sandbox.handoff.preflight.targets import target_of
 from sandbox.handoff.reading import read, write
 from sandbox.handoff.recipe import MODELS, Recipe
 from sandbox.handoff.rules import as_data
@@ -169,6 +172,16 @@ def test_a_rank_that_nobody_said_has_no_rule(folder):
     assert {one.rank for one in plan_of(folder / "silent.json", same, ALONE).rules.values() if hasattr(one, "rank")} == {16}
     own = plan_of(folder / "silent.json", Job(rank=4), ALONE)
     assert {one.rank for one in own.rules.values() if hasattr(one, "rank")} == {4} and not Job(rank=4).is_the_cards_own
+
+
+def test_preflight_counts_the_rank_that_the_card_says_or_the_one_that_is_named(folder):
+    (folder / "wide.json").write_text(
+        json.dumps(as_data(replace(problem_of(Setting("galore", width=128)).problem.model, layers=1), MODELS))
+    )
+    flight = Flight(Ask(target_of(str(folder / "wide.json"), None), None, compute="float32"))
+    for given, found in ((None, 32), (5, 5)):
+        rules = of_card(card_for("galore", folder), flight.model, flight.ask, given).rules
+        assert {rule.rank for rule in rules.values() if hasattr(rule, "rank")} == {found}
 
 
 def test_a_rank_where_nothing_has_one_is_refused(folder):

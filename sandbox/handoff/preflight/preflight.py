@@ -186,8 +186,8 @@ def _bus(rank: Rank, without_states: int) -> dict[str, float]:
     return found
 
 
-def of_card(path: Path, model: Model, ask: Ask) -> System:
-    """The system of a settings card, for the tensors of the target.
+def of_card(path: Path, model: Model, ask: Ask, rank: int | None = None) -> System:
+    """The system of a settings card, for the tensors of the target. rank: of every frame, in the place of what the card says.
 
     Raises ValueError for a card that may not be used, or whose rules do not fit the target.
     """
@@ -202,7 +202,7 @@ def of_card(path: Path, model: Model, ask: Ask) -> System:
         )
     with torch.device("meta"):
         module = ask.target.build(ask.target.config.layers)
-    rules = rules_for(card, module, lr=1.0)  # memory does not ask for the rate
+    rules = rules_for(card, module, lr=1.0, rank=rank)  # memory does not ask for the rate
     return System(path.stem, card.optimizer.shell, {name: rules[name] for name in model.shapes})
 
 
