@@ -274,6 +274,21 @@ def test_bytes_between_ranks_in_closed_form():
     assert sent(rank_of("mezo", world=2)).total == 8
 
 
+def test_layers_of_rso_lie_in_rows_on_the_ranks_with_weights_and_bases():
+    """All of it is gathered, the blocks' part and the last norm twice; gradients are those of coefficients."""
+    one, two = rank_of("rso"), rank_of("rso", world=2)
+    shapes, r = shapes_of(SMALL), 4
+    half = {name: (-(-shape[0] // 2), *shape[1:]) for name, shape in shapes.items()}
+    trained = sum(half[name][0] * r if name in two.layers else prod(shape) for name, shape in half.items())
+    fixed = sum(prod(half[name]) + -(-shapes[name][1] // 2) * r for name in two.layers)
+    outside = sum(prod(half[name]) for name in ("embedding.weight", "head.weight"))
+    assert two.weights() == 4 * (trained + fixed)
+    assert one.weights() == 4 * sum(m * (n + r) + n * r for m, n in (shapes[name] for name in two.layers)) + 4 * sum(
+        prod(shape) for name, shape in shapes.items() if name not in two.layers
+    )
+    assert (sent(two).gathered, sent(two).reduced) == (4 * (2 * (trained + fixed) - outside), 4 * trained)
+
+
 def test_bytes_over_the_bus():
     rank = rank_of("adamw", world=2)
     here = offloaded(rank, "on the CPU")
@@ -303,6 +318,25 @@ def test_headline_and_details(flight):
     text = "\n".join(lines)
     for words in ("small: ", "2 x 8 tokens", "fits in 12.0 MB", "states in CPU memory", "lower bounds", "all 2 blocks were run"):
         assert words in text
+
+
+def test_states_that_more_ranks_do_not_shrink_are_said():
+    """GaLore's bases have 4 columns of 16 numbers; AdamW has none."""
+    two = Flight(ask(world=2))
+    galore, adamw = (two.of(system(name, two.model)) for name in ("galore", "adamw"))
+    bases = 4 * 4 * SMALL.layers * (7 * 16)  # every matrix is compressed on its side of 16
+    assert SMALL.hidden > 16 and (galore.whole, adamw.whole) == (bases, 0)
+    said = [line for line in details(galore, two.ask) if "whole on every rank" in line]
+    assert len(said) == 1 and said[0].startswith("  0.0 MB of the states")
+    assert not any("whole on every rank" in line for line in details(adamw, two.ask))
+
+
+def test_ranks_that_do_not_divide_the_rows_are_said():
+    """3 divides neither 16 nor 100."""
+    line = next(line for line in Flight(ask(world=3, batch=3)).notes() if "FSDP2" in line)
+    rows = [shape[0] for shape in shapes_of(SMALL).values()]
+    assert f"({sum(m % 3 > 0 for m in rows)} tensors have rows" in line
+    assert "tensors have rows" not in "".join(Flight(ask(world=2)).notes())
 
 
 def test_model_of_a_target_is_that_of_its_modules():

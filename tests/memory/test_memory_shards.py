@@ -112,6 +112,13 @@ def test_tensors_of_a_bucket_wait_together():
     assert shards.step_of_model(shapes, dict.fromkeys(shapes, AdaLomo(0.1)), 1, 4)[0] == temporaries_of(AdaLomo(0.1), (2**12, 2**12), 4)
 
 
+@pytest.mark.parametrize(("rule", "numbers"), [(CAME(0.1), 3), (AdaLomo(0.1), 2), (Adafactor(0.1), 2), (Adam(0.1), 0)])
+def test_numbers_of_an_entry_that_wait_for_sums(rule, numbers):
+    """CAME has its new first moment beside the step and its square; gradient descent on entries waits for nothing."""
+    assert shards.waits(rule, (10, 6), 4, 4) == 4 * numbers * 3 * 6
+    assert shards.waits(WeightDecay(rule, 0.1), (10, 6), 4, 2) == 4 * numbers * 3 * 6
+
+
 def test_a_decomposition_has_the_whole_gradient():
     whole = 4 * 26 * 16
     assert shards.step_of_rank(GaLore(Adam(0.1), 4), (26, 16), WORLD, 4) == whole + temporaries_of(GaLore(Adam(0.1), 4), (26, 16), 4)

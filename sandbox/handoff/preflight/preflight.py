@@ -1,7 +1,7 @@
 """Will it fit: memory of one rank by category, the largest batch, what moves, and the least time; for one system or all of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Preflight:
     """Of one system. bytes: of one rank at the peak, by category.  at: the moment of the peak.  largest_batch: of all ranks; 0 where even
     one sequence a rank does not fit, None without a card.
 
-    least_memory: bytes that a card needs for one sequence a rank.  saved: all that forward keeps for backward.
+    least_memory: bytes that a card needs for one sequence a rank.  saved: all that forward keeps for backward.  whole: bytes of states that
+    every rank has, so that more ranks do not shrink them.
     sent: bytes of one rank.  bus: seconds and bytes with the states in CPU memory.  seconds: of a step, at the peaks of the card.
     """
 
@@ -42,6 +43,7 @@ class Preflight:
     bus: dict[str, float]
     seconds: dict[str, float]
     tokens_per_second: float | None
+    whole: int
 
     def as_json(self) -> dict[str, Any]:
         return {"id": self.system} | asdict(self)
@@ -91,6 +93,7 @@ class Flight:
             _bus(rank, peak - held["states"]),
             {} if times is None else asdict(times) | {"least": times.least, "most": times.most},
             None if times is None else ask.batch * ask.tokens / times.least,
+            _whole(rank),
         )
 
     def each(self, names: Sequence[str], rank: int | None, say: Callable[[str], None]) -> Iterator[Preflight | Refused]:
@@ -114,8 +117,10 @@ class Flight:
             if run < layers
             else f"all {layers} blocks were run"
         )
+        uneven = sum(shape[0] % ask.world > 0 for shape in self.model.shapes.values())
         sharded = (
             f"FSDP2 over {ask.world} rank{'' if ask.world == 1 else 's'}, block by block, the root stays gathered"
+            + (f" ({uneven} tensors have rows that the ranks do not divide: this is the first rank, which has most)" if uneven else "")
             if ask.is_sharded
             else "one rank, nothing sharded"
         )
@@ -174,6 +179,13 @@ class Flight:
             return 0
         line: Timeline = self.traces.of(chosen, self.ask.sequences)
         return next(segment.at_end.saved for segment in line if segment.name == "loss")
+
+
+def _whole(rank: Rank) -> int:
+    """x of x + (all - x) / world, which is what a rank keeps; 0 on one rank."""
+    world = rank.ask.world
+    alone = replace(rank, ask=replace(rank.ask, world=1, batch=rank.ask.sequences))
+    return 0 if world == 1 else max(0, (world * rank.states() - alone.states()) // (world - 1))
 
 
 def _bus(rank: Rank, without_states: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sandbox.handoff.preflight.preflight import Flight
 
 HELD = ("weights", "states", "gradients", "activations", "temporaries", "communication")
+WORTH_SAYING = 0.1  # of the states
 COLUMNS = ("system", "peak", "fits", "batch", *HELD, "sent", "bus s", "step s")
 
 
@@ -39,6 +40,10 @@ def details(one: Preflight, ask: Ask) -> list[str]:
         lines.append(f"  {verdict} in {size(ask.card.memory)}; the largest batch that fits is {one.largest_batch:,} sequences of all ranks")
     lines.append(f"  forward keeps {size(one.saved)} for backward; one sequence a rank needs {size(one.least_memory)}")
     sent = one.sent
+    if one.whole > WORTH_SAYING * one.bytes["states"]:
+        lines.append(
+            f"  {size(one.whole)} of the states lie whole on every rank (bases, measurements, factors), so more ranks do not shrink them"
+        )
     if ask.world > 1:
         lines.append(
             f"  a rank sends {size(sent['total'])} a step: weights gathered {size(sent['gathered'])}, gradients reduced "
