@@ -8,6 +8,9 @@ It is the code that the card was measured with, not a translation of it: nothing
 still change the numbers. What must be switched off there: clipping (`max_grad_norm=0.0` in TrainingArguments; its default is 1.0), weight
 decay of its own (there is none when it is given an optimizer), and for the fused shell, accumulation and clipping altogether.
 
+The model comes with its own initial numbers. At another width the rates of a card with a parametrisation are those for numbers drawn as its
+own model's, with the factors of the parametrisation: `sandbox train` draws them so, a trainer that draws by `initializer_range` does not.
+
 Each tensor gets the rule of its role. Draws of frames follow the order of the card's own model: the tensors of another model are put in
 that order by (layer, kind, how many of the kind came before in the layer), so that the same weights under other names see the same bases.
 A model that keeps several matrices as one (GPT-2: query, key, value) gets the rule of the first for all of them: entrywise rules and
