@@ -72,6 +72,10 @@ class Sharded:
         for bucket in buckets(blocks):
             together([self._program(block) for block in bucket])
 
+    def forget(self, w: Tensor) -> None:
+        """Lets go of the state that w was moved with last, where another has taken its place and the next step is far."""
+        self._met.pop(w, None)
+
     def _program(self, block: Block) -> Program:
         if not placements(block.w):
             Plain().move_all([block])

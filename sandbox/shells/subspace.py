@@ -168,6 +168,7 @@ class Subspace(torch.optim.Optimizer):
         layer.turn(state.P)
         if k:
             write(state.inner, slot.structure, entry)
+            self._ways.forget(B)
 
     def remove(self) -> None:
         """Puts plain nn.Linear layers with the merged weights back; this optimizer moves nothing in them any more."""

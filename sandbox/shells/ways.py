@@ -48,6 +48,10 @@ class Ways:
             return slot.move
         return lambda w, g, rule, entry: self.move([Move(slot, w, g, rule, entry)])
 
+    def forget(self, w: Tensor) -> None:
+        """To be called where the state of a sharded w is another one between two steps; the old one would stay until the next."""
+        self._sharded.forget(w)
+
     def move(self, moves: Sequence[Move]) -> None:
         """One step of every slot, with its refresh where it is due."""
         self._sharded.move([m for m in moves if not self._takes(m)])

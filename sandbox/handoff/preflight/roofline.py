@@ -8,7 +8,8 @@
                            update: weights and states read and written, gradients read
     between ranks          FSDP2 gathers every weight in forward, those of blocks again in backward, and reduces every gradient;
                            of m numbers in w ranks each sends m (w - 1) / w in a gather or a reduction, twice that in a sum
-                           RSO layers: weights and bases are gathered too, gradients those of coefficients
+                           RSO layers: weights and bases are gathered too, gradients those of coefficients; bases
+                           once more, twice, where a round ends, and in every step where weights decay
                            two-point oracles and forward mode: one number a direction
     over the bus           sandbox/memory/offload.py, for what one rank keeps
 
@@ -27,6 +28,7 @@ from sandbox.handoff.preflight.moments import FLOAT32, Rank
 from sandbox.memory.communication import losses_summed
 from sandbox.memory.offload import Traffic
 from sandbox.memory.shards import messages, rows_of_first
+from sandbox.optimizers.weight_decay import WeightDecay
 
 NUMBER = 8  # bytes of a loss or a slope
 DIRECTIONS = 1  # of a two-point estimate, and of a forward gradient
@@ -76,7 +78,16 @@ def sent(rank: Rank) -> Sent:
     reduced = (FLOAT32 if mixed else rank.element) * sum(shards.values())
     plain = {name: rule for name, rule in rank.system.rules.items() if name not in rank.layers}
     shapes = {name: rank.model.shapes[name] for name in plain}
-    return Sent(others * gathered, others * reduced, _summed(rank.element * messages(shapes, plain), rank.ask.world))
+    rule = _summed(rank.element * messages(shapes, plain), rank.ask.world) + others * round(rank.element * _bases(rank))
+    return Sent(others * gathered, others * reduced, rule)
+
+
+def _bases(rank: Rank) -> float:
+    """Numbers of this rank's parts of bases that an update gathers: twice where a round ends, once in a step where weights decay."""
+    bases = {name: (rank.model.shapes[name][1], frame.rank) for name, frame in rank.layers.items()}
+    parts = {name: prod(rows_of_first(shape, rank.world)) for name, shape in bases.items()}
+    decays = {name: isinstance(rank.system.rules[name], WeightDecay) for name in rank.layers}
+    return sum(n * (2 / rank.layers[name].update_gap + decays[name]) for name, n in parts.items())
 
 
 def _summed(size: float, world: int) -> int:
