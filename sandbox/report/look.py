@@ -28,7 +28,7 @@ th, td { text-align: left; vertical-align: top; padding: .4rem .6rem .4rem 0; bo
   }
 th { font-weight: 600; color: var(--soft); white-space: nowrap; } td.n { font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.claims td:first-child { min-width: 19rem; }
+.claims td:first-child { min-width: 15rem; }
 .claims td:first-child > a { font-weight: 600; overflow-wrap: anywhere; }
 .claims td[data-name=outcome] { min-width: 9rem; max-width: 13rem; }
 dd { overflow-x: auto; overflow-y: hidden; }
