@@ -81,7 +81,7 @@ BREAKS = (
     ("sandbox/scale/foresee.py", "step += self.first", "step += 0", "tests/scale/test_scale_watch.py"),
     # what a card hands on
     ("sandbox/handoff/rules.py", "_rate(data) * tensor.lr_factor", "_rate(data) / tensor.lr_factor", "tests/handoff/test_handoff_rules.py"),
-    ("sandbox/handoff/for_trainers.py", 'changes = {"side": 1}', 'changes = {"side": 0}', "tests/handoff/test_handoff_for_trainers.py"),
+    ("sandbox/handoff/for_trainers.py", 'else {"side": side}', "else {}", "tests/handoff/test_handoff_for_trainers.py"),
     ("sandbox/handoff/plain_text.py", "not value.isprintable()", "False", "tests/handoff/test_handoff_strangers.py"),
     (
         "sandbox/handoff/recipe.py",
