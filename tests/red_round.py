@@ -80,6 +80,9 @@ BREAKS = (
     ("sandbox/scale/watch.py", "in reversed(roles.items()) if", "in roles.items() if", "tests/scale/test_scale_watch.py"),
     ("sandbox/scale/foresee.py", "step += self.first", "step += 0", "tests/scale/test_scale_watch.py"),
     # what a card hands on
+    ("sandbox/handoff/step_parts.py", "/ (rms(step) * rms(x))", "/ rms(step)", "tests/handoff/test_handoff_step_parts.py"),
+    ("sandbox/handoff/step_parts.py", "setting.lr * schedule(k - 1)", "setting.lr", "tests/handoff/test_handoff_step_parts.py"),
+    ("sandbox/handoff/shared_rate.py", '== (group == "hidden")', '!= (group == "hidden")', "tests/handoff/test_handoff_shared_rate.py"),
     ("sandbox/handoff/rules.py", "_rate(data) * tensor.lr_factor", "_rate(data) / tensor.lr_factor", "tests/handoff/test_handoff_rules.py"),
     ("sandbox/handoff/for_trainers.py", 'else {"side": side}', "else {}", "tests/handoff/test_handoff_for_trainers.py"),
     ("sandbox/handoff/plain_text.py", "not value.isprintable()", "False", "tests/handoff/test_handoff_strangers.py"),

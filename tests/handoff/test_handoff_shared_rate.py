@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from sandbox.handoff.shared_rate import FACTORS, Shared, final_loss, losses, measure, parabola, pulls
 from sandbox.handoff.transfer_runs import Setting, trained
+from sandbox.optimizers.settings import learning_rate
 
 SMALL = Setting("adamw", width=16, layers=1, lr=0.01, steps=3, batch=1)
 
@@ -58,6 +60,19 @@ def test_a_group_alone_is_all_rates_with_the_other_set_back(monkeypatch):
     assert of["others_double"] == final_loss(twice, 0, "hidden", 0.5)
     assert (of["middle"], of["both_double"]) == (trained(SMALL, 0)["loss"], trained(twice, 0)["loss"])
     assert len(of) == len(set(of.values())) == 7
+
+
+@pytest.mark.parametrize("group", ["hidden", "others", "both"])
+def test_a_factor_reaches_the_rates_of_its_group_alone(group, monkeypatch):
+    """A run that is only asked for its rules: in the width 16 of base 64 rates of hidden matrices and head are 4 times the base's."""
+    seen = {}
+    monkeypatch.setattr(
+        "sandbox.handoff.shared_rate.run", lambda _, rules, **others: seen.update(rules) or SimpleNamespace(status="diverged")
+    )
+    final_loss(SMALL, 0, group, 2)
+    factor = {"hidden": (8, 4, 1), "others": (4, 8, 2), "both": (8, 8, 2)}[group]
+    rates = [learning_rate(seen[name]) / SMALL.lr for name in ("blocks.0.attention.query.weight", "head.weight", "embedding.weight")]
+    assert rates == pytest.approx(factor)
 
 
 def test_a_run_that_diverges_costs_what_guessing_does():
