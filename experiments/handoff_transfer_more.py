@@ -17,6 +17,7 @@ from dataclasses import replace
 from sandbox.handoff.sweep import Carried
 from sandbox.handoff.transfer_claims import CENTRES, TEST_WIDTH, exponent, regret, swept
 from sandbox.handoff.transfer_runs import Setting
+from sandbox.ledger.claim import Found
 from sandbox.verdict import Outcome
 
 __all__ = ["CLAIMS", "Setting"]  # a worker builds its settings from this module
@@ -29,6 +30,7 @@ DEEP = exponent(
     statement="with 4 layers, too, AdamW has one best learning rate at all widths, on fresh seeds",
     subject="transfer.adamw.depth-4",
     cost_s=1100,
+    found=Found(Outcome.INCONCLUSIVE, "2026-11-22", "-0.19 [-0.27, -0.12]; about 12 seeds would decide"),
 )
 DECAY = exponent(
     Setting("adamw"),
@@ -41,6 +43,11 @@ DECAY = exponent(
     dossier="transfer T3",
     subject="transfer.adamw.decay",
     cost_s=1000,
+    found=Found(
+        Outcome.HOLDS,
+        "2026-11-22",
+        "0.234 [0.222, 0.246], and not a power: the best rate is 0.012 at decay 0.01, 0.013 at 0.1 and 0.046 at 1",
+    ),
 )
 WIDE = replace(
     regret(Setting("gwt"), swept(Setting("gwt"), CENTRES["gwt"]), Outcome.HOLDS),
