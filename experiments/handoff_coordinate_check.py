@@ -19,7 +19,7 @@ width^0.23, and the sweep has it at width^-0.11 (adamw.lr-transfer); with rates 
 width^0.20, and the sweep has it at width^-0.03 (adalomo.lr-transfer): the exponents of the check with few tokens, which the rules are
 drawn from. Why: the first step is unlike the run. What it does to fresh text is a random walk; twenty steps later steps are aligned
 with all text, and move the model's words, if not the hidden outputs, alike at all widths (handoff_coordinate_why.py). Trials had said of
-the tensors that are swept along, whose rates stay, that they are not the reason; handoff_shared_rate.py asks again.
+the tensors that are swept along, whose rates stay, that they are not the reason; by handoff_shared_rate.py they are a good part of it.
 
 The predictions were committed before the first run of these seeds; a trial on the seed 5000 gave, with 256 tokens: AdamW 0.78, Adam-mini
 0.81, CAME 0.81, AdaLomo 0.32, GaLore 0.59, RSO 0.64, GWT 1.29; with 32: AdamW 0.95, AdaLomo 0.46, GaLore 0.57, RSO 0.82. The margin 0.1
