@@ -76,7 +76,7 @@ def exponents(module):
 
 def test_every_claim_about_an_exponent_holds_at_it_and_fails_away_from_it(exponents):
     """A law with the exponent that the claim names, and laws that are two margins off."""
-    assert len(exponents) == 7 + 2 + 2 + 6
+    assert len(exponents) == 7 + 2 + 2 + 6 + 2  # widths, standard, depth, batch and steps and decay, fresh seeds
     for one in exponents:
         named = one.limit or 0.0
         assert outcome(one, named) is Outcome.HOLDS, one.id
