@@ -1125,6 +1125,11 @@ PREDICTED = {
         "adamw.step-response": "HOLDS",
         "adalomo.step-response": "HOLDS",
     },
+    "handoff_shared_rate_more": {
+        "adamw.others-pull.more": "HOLDS",
+        "adalomo.others-pull.more": "HOLDS",
+        "galore.others-pull.more": "HOLDS",
+    },
     "handoff_shared_rate": {  # before, apart from a trial of another seed
         "adamw.hidden-pull": "HOLDS",
         "adalomo.hidden-pull": "HOLDS",
@@ -1203,6 +1208,7 @@ TIERS = {
     "handoff_whole_run_check": "study",
     "handoff_coordinate_why": "study",
     "handoff_shared_rate": "study",
+    "handoff_shared_rate_more": "study",
     "handoff_full_scale": "study",
 }  # all others: quick
 SWEPT = {name for name in PREDICTED if name.startswith("handoff_transfer_")}
