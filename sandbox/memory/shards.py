@@ -9,7 +9,8 @@
     temporaries                of one tensor after the other; a frame that decomposes or measures a whole gradient has that gradient too;
                                tensors that move side by side (sandbox/shells/sharded.py) wait together for their sums:
                                AdaLomo, Adafactor with 2 m n / world, CAME with 3, GWT with 1, at most, GaLore, GoLore and I3S of
-                               side 0 with the coefficients of gradient and weight, 2 r n, SGC and its like with 4 m n
+                               side 0 with the coefficients of gradient and weight, 2 r n; SGC and its like with their rows while one of
+                               them makes its step, and in the end with 4 world ceil(m / world) n
     messages of the rule       numbers that a rank takes part in summing or gathering in a step, beside those of FSDP2
 
         Adam, sign and gradient descent, Adam-mini by row, RSO       0          (RSO draws its bases from a shared seed)
@@ -25,7 +26,7 @@ Sources: the rules' own equations; the tests compare states with those that the 
 Letters: weight (m, n), r = rank.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import singledispatch
 from math import prod
 
@@ -140,18 +141,24 @@ def step_of_model(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world:
     most = max(own, key=lambda name: own[name])
     if world == 1:
         return own[most], most
-    more = max(own[name] - waits(rules[name], shape, world, element) for name, shape in shapes.items())
-    return max(_waiting(shapes, rules, world, element)) + more, most
+    done = max(_waiting(shapes, rules, world, element))
+    if not any(is_late(rule) for rule in rules.values()):
+        return done + max(own[name] - waits(rules[name], shape, world, element) for name, shape in shapes.items()), most
+    still = max(_waiting(shapes, rules, world, element, _yet_to_come))
+    return max(done, still + max(own[name] - _yet_to_come(rules[name], shape, world, element) for name, shape in shapes.items())), most
 
 
-def _waiting(shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int) -> Iterator[int]:
-    """Of every bucket."""
+def _waiting(
+    shapes: Mapping[str, Shape], rules: Mapping[str, Rule], world: int, element: int, of: Callable[..., int] | None = None
+) -> Iterator[int]:
+    """Of every bucket. of: what one tensor has; `waits` by default."""
+    of = of or waits
     bucket = entries = 0
     for name, shape in shapes.items():
         if entries + prod(shape) > BUCKET:
             yield bucket
             bucket = entries = 0
-        bucket, entries = bucket + waits(rules[name], shape, world, element), entries + prod(shape)
+        bucket, entries = bucket + of(rules[name], shape, world, element), entries + prod(shape)
     yield bucket
 
 
@@ -164,11 +171,23 @@ def waits(rule: Rule, shape: Shape, world: int, element: int) -> int:
         return (3 if isinstance(rule, CAME) else 2) * max(element, NARROW) * rows
     if isinstance(rule, GWT):
         return element * rows
-    if isinstance(rule, SGC | SGCAdam | CESGC | SubZero):
-        return 4 * element * prod(shape)
+    if is_late(rule):
+        return 4 * world * element * rows  # whole tensors of rows that are filled up to the same number on all ranks
     if isinstance(rule, GaLore | GoLore | I3S) and rule.side != "both" and compressed(rule.side, shape) == 0:
         return 2 * element * rule.rank * shape[1]
     return 0
+
+
+def is_late(rule: Rule) -> bool:
+    """Whether the gradients of a bucket are gathered one after the other, each with its step, and what comes of them waits together."""
+    if isinstance(rule, WeightDecay | ParameterScale):
+        return is_late(rule.inner)
+    return isinstance(rule, SGC | SGCAdam | CESGC | SubZero)
+
+
+def _yet_to_come(rule: Rule, shape: Shape, world: int, element: int) -> int:
+    """Bytes that one tensor has while another one of its bucket makes its step: of a late rule, its own rows."""
+    return element * prod(rows_of_first(shape, world)) if is_late(rule) else waits(rule, shape, world, element)
 
 
 def messages(shapes: Mapping[str, Shape], rules: Mapping[str, Rule]) -> float:

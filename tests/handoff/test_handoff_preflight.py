@@ -202,6 +202,7 @@ def test_lomo_with_blocks_recomputed_takes_what_its_table_says():
     Without recomputing, the table does not come out: 45.61 for activations, half of which (23.5) is told for the fused kernel of attention.
     """
     pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
     lomo = Ask(target_of("llama-7b"), card_of("80GB"), batch=8, context=512, weights="bfloat16", compute="bfloat16", recompute="blocks")
     recomputed = Flight(lomo)
     found = recomputed.of(system("lomo", recomputed.model))

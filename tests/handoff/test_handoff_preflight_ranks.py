@@ -10,6 +10,7 @@ GPU has the workspace that preflight counts apart.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,22 @@ def test_preflight_is_within_five_percent_of_a_rank(name, family, compute):
     with fake_ranks(3) as mesh:
         seen = gloo_ranks.peak(job_of(flight, name), mesh, lambda steps: allocations(steps).peak)
     assert told == pytest.approx(seen, rel=WITHIN)
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_recovery_that_takes_more_than_what_waits_is_within_five_percent(times):
+    """What waits in the end decides as long as a recovery is small, then the recovery; so both have been seen."""
+    flight = flight_of("gpt", "float32", 3)
+    chosen, job = system("mesgc", flight.model), job_of(flight, "mesgc")
+    rules = {name: more(rule, times) for name, rule in chosen.rules.items()}
+    told = flight.of(replace(chosen, rules=rules)).peak
+    with fake_ranks(3) as mesh:
+        seen = gloo_ranks.peak(replace(job, rules=rules), mesh, lambda steps: allocations(steps).peak)
+    assert told == pytest.approx(seen, rel=WITHIN)
+
+
+def more(rule, times):
+    return replace(rule, sparsity=rule.sparsity * times, measurements=rule.measurements * times) if hasattr(rule, "sparsity") else rule
 
 
 @pytest.fixture(scope="module")  # two spawns

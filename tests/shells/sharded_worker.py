@@ -4,6 +4,7 @@ Started by tests/shells/test_shells_sharded.py, once per number of processes; ra
 """
 
 import copy
+import os
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
@@ -190,3 +191,4 @@ def run(rank: int, world: int, folder: str, rules: dict[str, Rule]) -> None:
         torch.save(found, Path(folder) / "table.pt")
     dist.barrier()  # a rank that leaves while another is still at work ends now and then in "terminate called" (gloo's threads)
     dist.destroy_process_group()
+    os._exit(0)  # and a thread of gloo may abort in the destructors of a process that has done its work
