@@ -11,13 +11,13 @@ was seen there is asked again, so the family is one of three. The predictions we
 
 from sandbox.fit import Mean
 from sandbox.handoff.shared_rate import Shared, measure
-from sandbox.ledger.claim import Claim, Grid
+from sandbox.ledger.claim import Claim, Found, Grid
 from sandbox.verdict import Outcome
 
 SEEDS = tuple(range(10, 18))
 
 
-def pull(method: str, name: str, lr: float) -> Claim:
+def pull(method: str, name: str, lr: float, found: Found | None = None) -> Claim:
     return Claim(
         id=f"{method}.others-pull.more",
         statement=f"tables, head and gains pull the best base rate of {name} down as the width grows, on fresh seeds",
@@ -31,10 +31,12 @@ def pull(method: str, name: str, lr: float) -> Claim:
         measure=measure,
         estimate=Mean("pull_others"),
         predicted=Outcome.HOLDS,
+        found=found,
         subject=f"transfer.shared-rate.{method}",
         kind="upper",
         limit=0.0,
     )
 
 
-CLAIMS = (pull("adamw", "AdamW", 0.012), pull("adalomo", "AdaLomo", 0.1), pull("galore", "GaLore", 0.06))
+OPEN = Found(Outcome.INCONCLUSIVE, "2026-11-22", "-0.17 [-0.36, 0.01]; about 9 seeds would decide")
+CLAIMS = (pull("adamw", "AdamW", 0.012), pull("adalomo", "AdaLomo", 0.1), pull("galore", "GaLore", 0.06, OPEN))
