@@ -45,7 +45,7 @@ $(VENV)/.core: $(VENV)/.torch pyproject.toml constraints.txt
 
 # curvlinops names torchvision and backpack as needs; it works without them, and torchvision must never be installed here.
 $(VENV)/.all: $(VENV)/.core
-	$(PIP) install -q --constraint constraints.txt --editable ".[notebooks,curvature,peers,dev]"
+	$(PIP) install -q --constraint constraints.txt --editable ".[notebooks,curvature,peers,scale,dev]"
 	$(PIP) install -q --constraint constraints.txt --no-deps curvlinops-for-pytorch
 	@touch $@
 
