@@ -94,13 +94,11 @@ def test_ten_steps_on_another_codes_llama_are_the_cards(problem, method):
     assert difference(card.canary, plain_loop(hugging_face(problem), problem, card, their_loss)) is None
 
 
-@pytest.mark.parametrize("method", ["adamw", "rso"])
-def test_ten_steps_of_the_trainer_of_hugging_face_are_the_cards(problem, method, tmp_path):
-    model = hugging_face(problem)
-    pytest.importorskip("accelerate", reason="needs accelerate, of the extra [scale]")
+def trainer_losses(problem, card, model, folder):
+    """Of ten steps of Hugging Face's Trainer with the card's optimizer, on the windows of the card."""
     from transformers import Trainer, TrainingArguments
 
-    card, losses = card_of(problem, methods(problem)[method]), []
+    losses = []
 
     class InOrder(Trainer):
         def get_train_dataloader(self):
@@ -113,11 +111,19 @@ def test_ten_steps_of_the_trainer_of_hugging_face_are_the_cards(problem, method,
 
     made = optimizer(card, model)
     arguments = TrainingArguments(
-        str(tmp_path), max_steps=10, per_device_train_batch_size=2, max_grad_norm=0.0, use_cpu=True, report_to=[], save_strategy="no",
+        str(folder), max_steps=10, per_device_train_batch_size=2, max_grad_norm=0.0, use_cpu=True, report_to=[], save_strategy="no",
         disable_tqdm=True, logging_strategy="no",
     )  # fmt: skip
     InOrder(model, arguments, train_dataset=Windows(problem, 0), optimizers=(made, scheduler(card, made))).train()
-    assert difference(card.canary, losses) is None
+    return losses
+
+
+@pytest.mark.parametrize("method", ["adamw", "rso"])
+def test_ten_steps_of_the_trainer_of_hugging_face_are_the_cards(problem, method, tmp_path):
+    model = hugging_face(problem)
+    pytest.importorskip("accelerate", reason="needs accelerate, of the extra [scale]")
+    card = card_of(problem, methods(problem)[method])
+    assert difference(card.canary, trainer_losses(problem, card, model, tmp_path)) is None
 
 
 def test_tensors_of_another_model_stand_in_the_order_of_the_cards(problem):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from sandbox.handoff.canary import difference
-from sandbox.handoff.export.their_llama import Windows
-from sandbox.handoff.for_trainers import optimizer, rules_for, scheduler
+from sandbox.handoff.for_trainers import rules_for
 from sandbox.models.cuts import adam_mini
 from sandbox.models.gpt import GPTConfig
 from sandbox.models.initial import build
@@ -21,7 +20,7 @@ from sandbox.optimizers.galore import GaLore
 from sandbox.optimizers.gwt import GWT
 from sandbox.optimizers.sgc import SGC
 from tests.handoff.made import WORDS, card_of
-from tests.handoff.test_handoff_for_trainers import plain_loop, their_loss
+from tests.handoff.test_handoff_for_trainers import plain_loop, their_loss, trainer_losses
 
 pytest.importorskip("transformers", reason="needs transformers, of the extra [scale]")
 pytest.importorskip("accelerate", reason="needs accelerate, of the extra [scale]")
@@ -92,26 +91,8 @@ def test_without_the_turn_a_square_matrix_is_compressed_on_its_other_side_and_th
 
 @pytest.mark.parametrize("method", ["adamw", "galore-short"])
 def test_ten_steps_of_their_trainer_on_their_gpt2_are_the_cards(problem, method, tmp_path):
-    from transformers import Trainer, TrainingArguments
-
-    card, model, losses = card_of(problem, rules(problem)[method]), theirs(problem), []
-
-    class InOrder(Trainer):
-        def get_train_dataloader(self):
-            return torch.utils.data.DataLoader(self.train_dataset, batch_size=2, shuffle=False)
-
-        def compute_loss(self, *args, **kwargs):
-            loss = super().compute_loss(*args, **kwargs)
-            losses.append(float(loss.detach() if isinstance(loss, torch.Tensor) else loss[0]))
-            return loss
-
-    made = optimizer(card, model)
-    arguments = TrainingArguments(
-        str(tmp_path), max_steps=10, per_device_train_batch_size=2, max_grad_norm=0.0, use_cpu=True, report_to=[], save_strategy="no",
-        disable_tqdm=True, logging_strategy="no",
-    )  # fmt: skip
-    InOrder(model, arguments, train_dataset=Windows(problem, 0), optimizers=(made, scheduler(card, made))).train()
-    assert difference(card.canary, losses) is None
+    card = card_of(problem, rules(problem)[method])
+    assert difference(card.canary, trainer_losses(problem, card, theirs(problem), tmp_path)) is None
 
 
 @pytest.mark.parametrize(
