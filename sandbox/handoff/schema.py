@@ -20,6 +20,7 @@ from sandbox.handoff.plain_text import require_harmless
 
 SCHEMA = "theory-sandbox/card/2"
 CANARY_STEPS = 10
+MOST_RTOL = 1e-3  # a hundred times what the cards made here ask for: a canary that lets everything pass guards nothing
 
 
 class Part(BaseModel):
@@ -166,7 +167,7 @@ class CanaryPart(Part):
 
     seed: int
     losses: Annotated[list[float], Field(min_length=CANARY_STEPS, max_length=CANARY_STEPS)]
-    rtol: Annotated[float, Field(gt=0, lt=1)]
+    rtol: Annotated[float, Field(gt=0, le=MOST_RTOL)]
     code: str
 
 

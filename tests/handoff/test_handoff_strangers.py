@@ -265,6 +265,16 @@ def test_nothing_is_sealed_that_could_not_be_read(card):
         Card.model_validate(card.as_json() | {"canary": card.canary.model_dump() | {"rtol": float("nan")}})
 
 
+@pytest.mark.parametrize(("rtol", "taken"), [(1e-5, True), (1e-3, True), (1.01e-3, False), (0.99, False), (0.0, False)])
+def test_a_card_cannot_name_a_tolerance_that_lets_everything_pass(card, rtol, taken):
+    data = card.as_json() | {"canary": card.canary.model_dump() | {"rtol": rtol}}
+    if taken:
+        assert Card.model_validate(data).canary.rtol == rtol
+    else:
+        with pytest.raises(ValueError, match="canary.rtol"):
+            Card.model_validate(data)
+
+
 def test_printable_is_one_line_of_bounded_length():
     assert printable("a\x1b[2J\u202eb\ud800") == "a\\x1b[2J\\u202eb\\ud800"
     assert printable("é漢ß") == "é漢ß"
